@@ -1,0 +1,67 @@
+# One verb a task; each sets up what it needs by itself. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo broker test test-fast coverage lint format types check bench chaos up down clean constraints
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once, about a minute) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info < (3, 15)))' \
+	  || { echo "Python 3.11 to 3.14 is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(READY)  ## Make .venv with all that the other verbs need
+
+demo: $(READY)  ## Watch real flights stream through a real Kafka and a worker, exactly once
+	@$(BIN)/prediction-worker demo
+
+broker: $(READY)  ## Start a real Apache Kafka for development, until Ctrl-C
+	@$(BIN)/prediction-worker broker
+
+test: $(READY)  ## Every test, the delivery tests on a real Apache Kafka
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY)  ## Only the tests that need no broker (seconds)
+	@$(BIN)/python -m pytest -m "not kafka" -q
+
+coverage: $(READY)  ## Line and branch coverage of the tests that need no broker
+	@$(BIN)/python -m pytest -m "not kafka" -q --cov --cov-report=term-missing:skip-covered
+
+lint: $(READY)  ## Style and common mistakes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY)  ## Apply the style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(READY)  ## Static types, strict
+	@$(BIN)/mypy
+
+check: lint types test  ## What CI runs
+
+bench: $(READY)  ## Throughput against pass-through and hand-written loops, on a real Kafka
+	@$(BIN)/python -m bench
+
+chaos: $(READY)  ## The long campaign: kill -9, pauses and rolling restarts, checked record by record
+	@$(BIN)/python -m pytest tests/chaos --chaos-long -s
+
+up:  ## The whole system with Docker Compose
+	docker compose up --build --detach
+
+down:  ## Stop it and remove its volumes
+	docker compose down --volumes
+
+constraints: $(READY)  ## Write the versions of this environment to constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable | grep -v '@' > constraints.txt
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
