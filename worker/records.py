@@ -116,16 +116,17 @@ class RecordBatch:
 
     def first_offsets(self) -> dict[TopicPartition, int]:
         """Where each partition must be read again from, should the batch be given up."""
-        return {TopicPartition(self.topic, p): o for p, o in self._edges(first=True).items()}
+        partitions, first = np.unique(self.partition, return_index=True)
+        return self._positions(partitions, self.offset[first])
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """What may be committed once everything that came of the batch is durable: always the *next* offset."""
-        return {TopicPartition(self.topic, p): o + 1 for p, o in self._edges(first=False).items()}
+        partitions, from_the_end = np.unique(self.partition[::-1], return_index=True)
+        return self._positions(partitions, self.offset[::-1][from_the_end] + 1)
 
-    def _edges(self, *, first: bool) -> dict[int, int]:
-        order = range(len(self) - 1, -1, -1) if first else range(len(self))
-        partitions, offsets = self.partition.tolist(), self.offset.tolist()
-        return {partitions[i]: offsets[i] for i in order}
+    def _positions(self, partitions: IntArray, offsets: IntArray) -> dict[TopicPartition, int]:
+        pairs = zip(partitions.tolist(), offsets.tolist(), strict=True)
+        return {TopicPartition(self.topic, partition): offset for partition, offset in pairs}
 
     @staticmethod
     def of(records: Iterable[Record]) -> RecordBatch:

@@ -1,0 +1,132 @@
+"""The seams between the loop and the world; each has a real edge and an in-memory one (``worker.testing``).
+
+The contract suite (``tests/contract``) runs on both, so that what holds in memory holds on a broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from worker.columns import Columns, Scores
+from worker.records import Committable, OutgoingBatch, RecordBatch, Refusal, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimit:
+    """How much one poll may return, and how long it may wait for the first record."""
+
+    max_records: int
+    max_bytes: int
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What one poll brought.
+
+    ``assigned`` holds the partitions that are ours since the last poll, each with the metadata string that was
+    committed for it (empty: none), so that state kept there is known before their first record; ``unassigned`` those
+    that no longer are. ``generation`` is handed on in the batch's ``Committable``.
+    """
+
+    batch: RecordBatch | None = None
+    generation: object = None
+    assigned: Mapping[TopicPartition, str] = field(default_factory=dict)
+    unassigned: frozenset[TopicPartition] = frozenset()
+
+
+class RecordSource(Protocol):
+    """One member of the consumer group."""
+
+    def poll(self, limit: FetchLimit) -> Fetch:
+        """Block for at most ``timeout_seconds`` until there is a record, then take what else is there.
+
+        Records of a partition come in offset order, each offset once unless rewound. Partitions are given up only in
+        here: a batch whose partitions changed hands while it was gathered is never returned.
+        Raises TransportError (fatal client error, offset out of range).
+        """
+        ...
+
+    def rewind(self, batch: RecordBatch) -> None:
+        """Read the batch again: the next poll starts at its first offset, on each partition that is still ours."""
+        ...
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Records between our position and the end, for each partition of ours where that is known."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group, so that others take our partitions over at once."""
+        ...
+
+
+class RecordSink(Protocol):
+    """Where results become durable, together with the offsets of what they came of."""
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        """Write everything, then commit; after a normal return all of it is durable and visible.
+
+        Raises TransactionAborted: none of it is visible, rewind. Fenced, TransportError: stop.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Predictor(Protocol):
+    """A model, whole batches at a time."""
+
+    def predict(self, columns: Columns) -> Scores:
+        """Scores of all rows, in order; the same row gives the same bits whatever rows surround it.
+
+        Raises whatever the model raises; the caller finds the rows at fault by bisecting.
+        """
+        ...
+
+    def is_sound(self) -> bool:
+        """Whether the model still predicts its golden rows: tells a model at fault from rows at fault."""
+        ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds, from an arbitrary start, never going back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What became of one delivered batch; seconds are durations."""
+
+    records: int
+    predictions: int
+    tombstones: int
+    refusals: Sequence[Refusal]
+    input_bytes: int
+    oldest_timestamp_ms: int
+    decode_seconds: float
+    validate_seconds: float
+    predict_seconds: float
+    encode_seconds: float
+    deliver_seconds: float
+    lag: Mapping[TopicPartition, int]
+
+
+class Observer(Protocol):
+    """Told what happened, for metrics and logs; must be quick and must not raise."""
+
+    def started(self) -> None: ...
+
+    def progressed(self) -> None:
+        """The loop has gone round once (with or without records)."""
+        ...
+
+    def delivered(self, report: BatchReport) -> None: ...
+
+    def aborted(self, error: Exception) -> None: ...
+
+    def assignment(self, partitions: int) -> None: ...
+
+    def stopped(self) -> None: ...

@@ -1,0 +1,334 @@
+"""Settings: one TOML file, overridden by environment variables (``WORKER_KAFKA__BOOTSTRAP`` and so on).
+
+Every problem is reported at once; a key that nobody knows is refused, with the one that was probably meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "WORKER_"
+_REFERENCES = ("env:", "file:")
+_SECRET_WORDS = (
+    "password",
+    "secret",
+    "token",
+    "key.pem",
+    "ssl.key",
+    "sasl.jaas",
+    "oauthbearer.config",
+    "certificate.pem",
+)
+STARS = "********"
+
+# librdkafka options that would break one of the two laws, or that have a name of their own here; with what to use instead.
+REFUSED_OPTIONS: Mapping[str, str] = {
+    "bootstrap.servers": "use kafka.bootstrap",
+    "metadata.broker.list": "use kafka.bootstrap",
+    "group.id": "use kafka.group",
+    "group.protocol": "use kafka.protocol",
+    "partition.assignment.strategy": "partitions are handed over cooperatively",
+    "enable.auto.commit": "offsets are committed only with what came of the records",
+    "enable.auto.offset.store": "offsets are committed only with what came of the records",
+    "auto.commit.interval.ms": "offsets are committed only with what came of the records",
+    "auto.offset.reset": "use delivery.start; a reset in mid-stream would skip records silently",
+    "isolation.level": "aborted records must not be predicted",
+    "enable.idempotence": "without it a retry doubles and reorders records",
+    "acks": "a record is delivered when all in-sync replicas have it",
+    "request.required.acks": "a record is delivered when all in-sync replicas have it",
+    "transactional.id": "it is made from kafka.group, the host's name and a slot",
+    "transaction.timeout.ms": "use delivery.transaction_timeout_seconds",
+    "enable.partition.eof": "the worker needs no end-of-partition events",
+    "message.timeout.ms": "a record that times out would be lost; use delivery.broker_timeout_seconds",
+    "delivery.timeout.ms": "a record that times out would be lost; use delivery.broker_timeout_seconds",
+}
+
+Mode = Literal["exactly-once", "at-least-once"]
+Dialect = Literal["kafka", "connect", "spring"]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Section):
+    """The broker and the consumer group."""
+
+    bootstrap: Text = Field(description="Broker addresses, host:port, separated by commas.")
+    group: Text = Field(description="Consumer group; with the host's name and a slot it makes the transactional id.")
+    protocol: Literal["classic", "consumer"] = Field(
+        default="classic",
+        description="Group protocol. 'consumer' (KIP-848) frees a dead worker's partitions after 45 s, 'classic' after 6 s.",
+    )
+    options: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Any librdkafka option, such as \"security.protocol\"; 'env:NAME' or 'file:PATH' reads a secret.",
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _lawful(cls, options: dict[str, Any]) -> dict[str, Any]:
+        refused = [f"{name} can't be set here ({REFUSED_OPTIONS[name]})" for name in options if name in REFUSED_OPTIONS]
+        if refused:
+            raise ValueError("; ".join(refused))
+        return options
+
+    def resolved_options(self) -> dict[str, str | int | float | bool]:
+        """The options with ``env:`` and ``file:`` references replaced by the secrets that they name."""
+        return {name: _resolved(name, value) for name, value in self.options.items()}
+
+
+class Topics(Section):
+    """Topic names; outputs default to names made from the input's."""
+
+    input: Text = Field(description="Feature events.")
+    predictions: str = Field(default="", description="Predictions; default <input>.predictions.")
+    dead_letters: str = Field(default="", description="Refused records, unchanged; default <input>.dlq.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("input"), str):
+            return {"predictions": f"{values['input']}.predictions", "dead_letters": f"{values['input']}.dlq", **values}
+        return values
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [self.input, self.predictions, self.dead_letters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"input, predictions and dead_letters must be three different topics, not {names}")
+        return self
+
+
+class Event(Section):
+    """What a feature event looks like."""
+
+    # ``schema`` is taken in pydantic, and is the word that users know.
+    schema_file: Path = Field(alias="schema", description="Avro schema file (.avsc) of the features, with constraints.")
+    id: str | None = Field(default=None, description="Field with the event's id; default: topic-partition-offset.")
+    time: str | None = Field(default=None, description="Field with the event's time; default: Kafka's timestamp.")
+    framing: Literal["detect", "raw"] = Field(
+        default="detect",
+        description="'detect': Confluent prefix or Avro single-object; 'raw': bytes of the schema alone.",
+    )
+    schema_ids: Path | None = Field(
+        default=None,
+        description="TOML file mapping Confluent schema ids to schema files; default: ids.toml beside the schema.",
+    )
+    tombstones: Literal["skip", "dead-letter"] = Field(
+        default="skip", description="What becomes of records without a value."
+    )
+    max_bytes: int = Field(default=10_000_000, ge=1, description="A larger record is refused.")
+
+
+class Model(Section):
+    """The model bundle."""
+
+    bundle: Path = Field(description="Folder of the bundle that `model pack` made.")
+    digest: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the bundle's manifest; unpinned means trusted, with a warning.",
+    )
+
+
+class Delivery(Section):
+    """Guarantee, batches and deadlines."""
+
+    mode: Mode = Field(default="exactly-once", description="One transaction a batch, or 'at-least-once'.")
+    start: Literal["earliest", "latest"] = Field(
+        default="earliest", description="Only where the group has no offset yet."
+    )
+    latency_target_ms: int = Field(
+        default=50, ge=1, le=60_000, description="Batches grow with the lag as long as one takes no longer."
+    )
+    max_batch_records: int = Field(default=10_000, ge=1, le=1_000_000, description="Never more records in one batch.")
+    max_batch_bytes: int = Field(default=16_000_000, ge=1_000, description="Roughly never more bytes in one batch.")
+    transaction_timeout_seconds: float = Field(
+        default=10, ge=1, le=900, description="After this the broker aborts an open transaction."
+    )
+    watchdog_seconds: float = Field(
+        default=15, ge=1, description="A call on the broker that hangs for longer ends the process."
+    )
+    broker_timeout_seconds: float = Field(
+        default=60, ge=1, description="How long to go on without a broker before exiting."
+    )
+    grace_seconds: float = Field(
+        default=20, ge=1, description="How long a stop may take before the process ends anyway."
+    )
+
+
+class DeadLetters(Section):
+    """Limits that stop the worker, so that a bad deploy does not dead-letter a whole topic."""
+
+    max_ratio: float = Field(
+        default=0.5, ge=0, le=1, description="Stop when more of the recent records were refused; 1: never."
+    )
+    window_records: int = Field(
+        default=1_000, ge=10, description="How many recent records of a partition the ratio is taken over, at least."
+    )
+    max_consecutive: int = Field(
+        default=1_000, ge=0, description="Stop at so many refused in a row in one partition; 0: never."
+    )
+    dialect: Dialect = Field(
+        default="kafka", description="Header names: KIP-1191's ('kafka'), Kafka Connect's or Spring's."
+    )
+    max_headers: int = Field(default=64, ge=0, description="So many of the record's own headers are kept.")
+    max_header_bytes: int = Field(
+        default=16_384, ge=0, description="So many bytes of the record's own headers are kept."
+    )
+
+
+class Telemetry(Section):
+    """Metrics, health and logs."""
+
+    host: str = Field(default="127.0.0.1", description="Address for /metrics, /healthz and /readyz.")
+    port: int = Field(default=9464, ge=0, le=65_535, description="Port for them; 0 picks a free one.")
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        default="auto", description="'auto': pretty on a terminal, else JSON."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is logged."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one worker. ``load_settings`` makes it."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    kafka: Kafka
+    topics: Topics
+    event: Event
+    model: Model
+    delivery: Delivery = Delivery()
+    dead_letters: DeadLetters = DeadLetters()
+    telemetry: Telemetry = Telemetry()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # load_settings merges file and environment, so that either can be handed in
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from a TOML file and the environment, which wins.
+
+    Paths in the file are relative to the file. Raises ConfigurationError with every problem found.
+    """
+    values = _read_toml(path) if path else {}
+    if path:
+        _anchor(values, path.parent)
+    values = _merged(values, _from_environment(os.environ if environment is None else environment))
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError([_describe(detail) for detail in error.errors()], hint=_hint(path)) from None
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, secrets starred: what ``config show`` prints."""
+    values = settings.model_dump(mode="json", by_alias=True)
+    options: dict[str, Any] = values["kafka"]["options"]
+    values["kafka"]["options"] = {name: STARS if is_secret(name, value) else value for name, value in options.items()}
+    return values
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Whether an option's value must never be shown; a reference to a secret may be."""
+    secret = any(word in name for word in _SECRET_WORDS)
+    return secret and not (isinstance(value, str) and value.startswith(_REFERENCES))
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The part of the settings that environment variables hold, as nested values."""
+    names = {name.lower(): value for name, value in environment.items()}
+    source = EnvSettingsSource(Settings, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")
+    source.env_vars = names
+    values = source()
+    for name in names:
+        section, nested, _ = name.removeprefix(ENVIRONMENT_PREFIX.lower()).partition("__")
+        if name.startswith(ENVIRONMENT_PREFIX.lower()) and nested and section not in Settings.model_fields:
+            values[section] = {}  # reported as unknown
+    return values
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no settings file {path}", hint="name one with --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _anchor(values: dict[str, Any], folder: Path) -> None:
+    for section, key in (("event", "schema"), ("event", "schema_ids"), ("model", "bundle")):
+        holder = values.get(section)
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = str(folder / holder[key])
+
+
+def _describe(detail: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{where} is not a setting{_suggestion(detail['loc'])}"
+    if detail["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _suggestion(location: Iterable[int | str]) -> str:
+    *sections, key = [str(part) for part in location]
+    model: Any = Settings
+    for section in sections:
+        model = model.model_fields[section].annotation
+    names = [info.alias or name for name, info in model.model_fields.items()]
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f" (known: {', '.join(sorted(names))})"
+
+
+def _hint(path: Path | None) -> str:
+    return f"correct {path} or the environment" if path else "name a settings file with --config"
+
+
+def _resolved(name: str, value: str | float | bool) -> str | int | float | bool:
+    if not isinstance(value, str) or not value.startswith(_REFERENCES):
+        return value
+    kind, _, place = value.partition(":")
+    try:
+        return os.environ[place] if kind == "env" else Path(place).read_text(encoding="utf-8").strip()
+    except KeyError:
+        raise ConfigurationError(
+            f"kafka.options.{name} names the environment variable {place}, which is not set"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"kafka.options.{name} names the file {place}: {error.strerror}") from None
