@@ -1,0 +1,59 @@
+"""Who an event is and when it happened: the id and time that its prediction carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from worker.avro.schema import Kind, RecordSchema
+from worker.columns import Columns
+from worker.records import IntArray, RecordBatch
+
+_PER_MILLISECOND = {
+    "timestamp-millis": 1,
+    "local-timestamp-millis": 1,
+    "timestamp-micros": 1_000,
+    "local-timestamp-micros": 1_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Names of the id and time fields; None: topic-partition-offset, and Kafka's timestamp."""
+
+    id_field: str | None = None
+    time_field: str | None = None
+    _time_units_per_millisecond: int = 1
+
+    @staticmethod
+    def of(schema: RecordSchema, id_field: str | None, time_field: str | None) -> Identity:
+        """Raises ValueError with what does not fit."""
+        if id_field is not None:
+            field = schema.field(id_field)
+            if field is None or field.nullable or field.kind not in (Kind.STRING, Kind.INT, Kind.LONG):
+                raise ValueError(
+                    f"event.id names {id_field}: the schema needs a string, int or long of that name, not nullable"
+                )
+        if time_field is None:
+            return Identity(id_field)
+        field = schema.field(time_field)
+        if field is None or field.nullable or field.kind is not Kind.LONG:
+            raise ValueError(f"event.time names {time_field}: the schema needs a timestamp of that name, not nullable")
+        return Identity(id_field, time_field, _PER_MILLISECOND.get(field.logical or "timestamp-millis", 1))
+
+    def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> list[str]:
+        """Ids of the batch rows ``rows``, whose columns are given."""
+        if self.id_field is not None:
+            return [str(value) for value in columns[self.id_field].values.tolist()]
+        places = zip(batch.partition[rows].tolist(), batch.offset[rows].tolist(), strict=True)
+        return [f"{batch.topic}-{partition}-{offset}" for partition, offset in places]
+
+    def times_ms(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> IntArray:
+        """Event times in Unix milliseconds, int64 of the length of ``rows``."""
+        if self.time_field is None:
+            return batch.timestamp_ms[rows]
+        times: IntArray = np.floor_divide(columns[self.time_field].values, self._time_units_per_millisecond).astype(
+            np.int64
+        )
+        return times

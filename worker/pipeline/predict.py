@@ -1,0 +1,113 @@
+"""Predict a batch; when the model raises, find the rows at fault and refuse only those.
+
+Bisecting takes about 2·log2 n further calls for one poison row among n. When every row fails, the model is at fault,
+not the records: telling the two apart must not rest on one row, so below ``BLAME_ROWS`` the golden rows decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from worker.columns import Columns, Scores
+from worker.errors import ModelError
+from worker.ports import Predictor
+from worker.records import FloatArray, IntArray, Reason, Refusal, Stage
+
+BLAME_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Scores of the batch rows ``rows``, and the refusals of the others."""
+
+    scores: Scores
+    rows: IntArray
+    refusals: tuple[Refusal, ...]
+
+
+def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Prediction | None:
+    """Scores of columns whose row i is batch row ``rows[i]``; None when no row was left to predict.
+
+    Raises ModelError when the model, and not its input, is at fault: every row failed, and there were at least
+    ``BLAME_ROWS`` of them or the golden rows fail as well.
+    """
+    if not len(columns):
+        return None
+    parts, failures = _bisect(predictor, columns)
+    if not parts:
+        if len(failures) >= BLAME_ROWS or not predictor.is_sound():
+            _blame_model(failures)
+        return Prediction(_NOTHING, rows[:0], tuple(_raised(int(rows[i]), error) for i, error in failures))
+    predicted = np.concatenate([indices for indices, _ in parts])
+    scores = _joined([scores for _, scores in parts])
+    refusals = [_raised(int(rows[i]), error) for i, error in failures]
+    finite = np.isfinite(scores.score)
+    if scores.probabilities is not None:
+        finite &= np.isfinite(scores.probabilities).all(axis=1)
+    if not finite.all():
+        if not finite.any() and len(finite) >= BLAME_ROWS:
+            raise ModelError("the model's output is NaN or infinite for every row", hint="nothing was committed")
+        detail = "the model's output is NaN or infinite"
+        refusals += [
+            Refusal(int(row), Stage.PREDICT, Reason.PREDICTION_NOT_FINITE, detail) for row in rows[predicted[~finite]]
+        ]
+        kept = np.flatnonzero(finite)
+        scores, predicted = scores.take(kept), predicted[kept]
+    return Prediction(scores, rows[predicted], tuple(refusals))
+
+
+_NOTHING = Scores(np.empty(0, np.float64))
+
+
+def _bisect(
+    predictor: Predictor, columns: Columns
+) -> tuple[list[tuple[IntArray, Scores]], list[tuple[int, Exception]]]:
+    """Scores by stretches of rows, in order, and the single rows that the model raises on."""
+    parts: list[tuple[IntArray, Scores]] = []
+    failures: list[tuple[int, Exception]] = []
+    pending = [np.arange(len(columns))]
+    while pending:
+        indices = pending.pop()
+        try:
+            part = columns if len(indices) == len(columns) else columns.take(indices)
+            parts.append((indices, predictor.predict(part)))
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; who is at fault is found by halving
+            if len(indices) > 1:
+                middle = len(indices) // 2
+                pending += [indices[middle:], indices[:middle]]
+                continue
+            failures.append((int(indices[0]), error))
+            if not parts and len(failures) == BLAME_ROWS and not predictor.is_sound():
+                _blame_model(failures)  # no need to try the other thousands one by one
+    return parts, failures
+
+
+def _blame_model(failures: list[tuple[int, Exception]]) -> NoReturn:
+    cause = failures[0][1]
+    raise ModelError(
+        f"the model fails on every row ({len(failures)} of {len(failures)} raised {type(cause).__name__})",
+        hint="nothing was committed; mend the bundle or roll it back, then start again",
+    ) from cause
+
+
+def _raised(row: int, error: Exception) -> Refusal:
+    return Refusal(row, Stage.PREDICT, Reason.MODEL_RAISED, f"the model raised {type(error).__name__}")
+
+
+def _joined(parts: list[Scores]) -> Scores:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    labels = [part.label for part in parts if part.label is not None]
+    chances: list[FloatArray] = [part.probabilities for part in parts if part.probabilities is not None]
+    return Scores(
+        np.concatenate([part.score for part in parts]),
+        first.classes,
+        np.concatenate(labels) if labels else None,
+        np.concatenate(chances) if chances else None,
+    )
