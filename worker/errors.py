@@ -7,7 +7,7 @@
       ModelError             the model's            commit nothing, exit 4
       DeadLetterLimit        the stream's, en masse commit nothing past it, exit 7, and stay stopped over restarts
       TransportError         the world's            commit nothing, exit 5 for a restart
-        TransactionAborted   the world's, passing   rewind and go on; five in a row become a TransportError
+        DeliveryAborted      the world's, passing   rewind and go on; five in a row become a TransportError
         Fenced               another process's      exit 6: it has taken our transactional id over
       StuckError             a call never returned  exit 8 for a restart
     anything else            a bug                  commit nothing, crash with a traceback, exit 1
@@ -75,8 +75,8 @@ class TransportError(WorkerError):
     exit_code = ExitCode.TRANSPORT
 
 
-class TransactionAborted(TransportError):  # noqa: N818 - Kafka's own word
-    """The transaction was aborted: nothing of the batch is visible, nothing is committed; rewind and read it again."""
+class DeliveryAborted(TransportError):  # noqa: N818 - a passing state
+    """The batch was not committed (exactly once: nothing of it is visible either): rewind and read it again."""
 
 
 class Fenced(TransportError):  # noqa: N818 - Kafka's own word

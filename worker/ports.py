@@ -68,7 +68,7 @@ class RecordSink(Protocol):
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
         """Write everything, then commit; after a normal return all of it is durable and visible.
 
-        Raises TransactionAborted: none of it is visible, rewind. Fenced, TransportError: stop.
+        Raises DeliveryAborted: not committed (exactly once: nor visible), rewind. Fenced, TransportError: stop.
         """
         ...
 

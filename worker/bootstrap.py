@@ -1,0 +1,158 @@
+"""The composition root: the only module that knows every concrete class.
+
+What can be checked without a broker is checked first (``prepare``: schema, bundle, binding), so that nothing is polled
+by a worker that can't predict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from worker import __version__
+from worker.avro.decode import Decoder
+from worker.avro.encode import PredictionEncoder, ServedBy
+from worker.avro.framing import Framed, frame_detected, frame_raw
+from worker.avro.schema import RecordSchema
+from worker.clock import SystemClock
+from worker.errors import ConfigurationError
+from worker.kafka.at_least_once import AtLeastOnceSink
+from worker.kafka.config import admin_config, consumer_config, producer_config
+from worker.kafka.slots import Slot
+from worker.kafka.source import KafkaSource
+from worker.kafka.topics import check_topics, partition_counts
+from worker.kafka.transactional import TransactionalSink
+from worker.kafka.watchdog import Watchdog
+from worker.models import Bundle, BundlePredictor, bind, open_bundle
+from worker.pipeline.batching import BatchingPolicy, BatchSize
+from worker.pipeline.dead_letters import DeadLetterPolicy
+from worker.pipeline.identity import Identity
+from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
+from worker.pipeline.process import Pipeline
+from worker.pipeline.validate import Validator
+from worker.ports import Observer, RecordSink
+from worker.records import RecordBatch
+from worker.registry.files import SchemaFiles, read_schema
+from worker.service import PredictionWorker
+from worker.settings import Event, Settings
+from worker.shipped import output_schema
+
+_LOG = logging.getLogger(__name__)
+IDS_FILE = "ids.toml"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """All of a worker that needs no broker, verified."""
+
+    pipeline: Pipeline
+    limits: LimitPolicy
+    batching: BatchingPolicy
+    bundle: Bundle
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Schema, bundle and pipeline. Raises ConfigurationError and ModelError."""
+    schema = read_schema(settings.event.schema_file)
+    bundle = open_bundle(settings.model.bundle, digest=settings.model.digest)
+    for warning in bundle.warnings:
+        _LOG.warning("model bundle: %s", warning)
+    problems = list(bind(bundle.manifest, schema))
+    identity = Identity()
+    try:
+        identity = Identity.of(schema, settings.event.id, settings.event.time)
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise ConfigurationError(problems, hint=f"make {settings.event.schema_file} and the bundle's features agree")
+    predictor = BundlePredictor(bundle)
+    predictor.check_golden()
+    served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)
+    topics, limits = settings.topics, settings.dead_letters
+    pipeline = Pipeline(
+        decoder=Decoder(schema, _framing(settings.event, schema)),
+        validator=Validator(schema),
+        identity=identity,
+        predictor=predictor,
+        encoder=PredictionEncoder(output_schema("prediction"), served_by),
+        dead_letters=DeadLetterPolicy(
+            topic=topics.dead_letters,
+            group=settings.kafka.group,
+            worker_version=__version__,
+            model_version=f"{served_by.name} {served_by.version}",
+            dialect=limits.dialect,
+            max_headers=limits.max_headers,
+            max_header_bytes=limits.max_header_bytes,
+        ),
+        predictions_topic=topics.predictions,
+        timer=time.perf_counter,
+        tombstones=settings.event.tombstones,
+    )
+    delivery = settings.delivery
+    return Prepared(
+        pipeline=pipeline,
+        limits=LimitPolicy(
+            digest=_digest(settings, schema, bundle.digest),
+            max_ratio=limits.max_ratio,
+            window_records=limits.window_records,
+            max_consecutive=limits.max_consecutive,
+        ),
+        batching=BatchingPolicy(
+            delivery.latency_target_ms / 1_000, delivery.max_batch_records, delivery.max_batch_bytes
+        ),
+        bundle=bundle,
+    )
+
+
+def connect(settings: Settings, prepared: Prepared, observer: Observer) -> PredictionWorker:
+    """A worker on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
+    admin = admin_config(settings)
+    topics, delivery = settings.topics, settings.delivery
+    check_topics(partition_counts(admin, (topics.input, topics.predictions, topics.dead_letters)), topics)
+    clock = SystemClock()
+    watchdog = Watchdog(delivery.watchdog_seconds, clock)
+    watchdog.start()
+    sink: RecordSink
+    if delivery.mode == "exactly-once":
+        # Before subscribing: what a predecessor left open is ended, and no partition waits for it.
+        transactional_id = Slot.take(settings.kafka.group).transactional_id(settings.kafka.group)
+        _LOG.info("transactional id %s", transactional_id)
+        config = producer_config(settings, transactional_id)
+        sink = TransactionalSink(config, watchdog, clock, delivery.broker_timeout_seconds)
+        source = KafkaSource(consumer_config(settings), topics.input, delivery.start)
+    else:
+        source = KafkaSource(consumer_config(settings), topics.input, delivery.start)
+        config = producer_config(settings, None)
+        sink = AtLeastOnceSink(config, source.consumer, watchdog, delivery.broker_timeout_seconds)
+    return PredictionWorker(
+        source=source,
+        pipeline=prepared.pipeline,
+        sink=sink,
+        limits=DeadLetterLimits(prepared.limits),
+        batch_size=BatchSize(prepared.batching),
+        observer=observer,
+        clock=clock,
+    )
+
+
+def _framing(event: Event, schema: RecordSchema) -> Callable[[RecordBatch], Framed]:
+    if event.framing == "raw":
+        return lambda batch: frame_raw(batch, schema, event.max_bytes)
+    beside = event.schema_file.parent / IDS_FILE
+    lookup = SchemaFiles.read(schema, event.schema_ids or (beside if beside.exists() else None))
+    return lambda batch: frame_detected(batch, lookup, event.max_bytes)
+
+
+def _digest(settings: Settings, schema: RecordSchema, bundle_digest: str) -> str:
+    """Of all that decides which records are refused: once it changes, a tripped dead-letter limit is forgotten."""
+    parts: Sequence[str] = (
+        bundle_digest,
+        schema.text,
+        settings.event.model_dump_json(by_alias=True),
+        settings.dead_letters.model_dump_json(),
+    )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

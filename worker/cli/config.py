@@ -1,0 +1,75 @@
+"""``prediction-worker config``: what the settings are, and whether they hold together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.options import ConfigOption, settings_from
+
+app = typer.Typer(no_args_is_help=True, help="Look at the settings, and check them.")
+
+
+@app.command()
+def show(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show all settings as they take effect: file, environment and defaults; secrets starred."""
+    import json
+
+    from worker.settings import shown
+
+    values = shown(settings_from(config))
+    if as_json:
+        typer.echo(json.dumps(values, indent=2))
+        return
+    for section, entries in values.items():
+        typer.secho(f"[{section}]", bold=True)
+        for key, value in entries.items():
+            if value is not None and value != {}:
+                typer.echo(f"{key} = {_toml(value)}")
+        typer.echo()
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Without asking the broker.")] = False,
+) -> None:
+    """Check settings, schema, bundle, and the broker's topics; nothing is consumed."""
+    from worker import bootstrap
+    from worker.kafka.config import admin_config
+    from worker.kafka.topics import check_topics, partition_counts
+
+    settings = settings_from(config)
+    _good("settings")
+    prepared = bootstrap.prepare(settings)
+    manifest = prepared.bundle.manifest
+    _good(
+        f"schema and bundle ({manifest.name} {manifest.version}, {len(manifest.features)} features, golden rows agree)"
+    )
+    if not offline:
+        topics = settings.topics
+        names = (topics.input, topics.predictions, topics.dead_letters)
+        counts = partition_counts(admin_config(settings), names)
+        check_topics(counts, topics)
+        _good("topics (" + ", ".join(f"{name}: {counts[name]} partitions" for name in names) + ")")
+
+
+def _good(what: str) -> None:
+    typer.secho("ok ", fg="green", nl=False)
+    typer.echo(what)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + " }"
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value)
+    return str(value)

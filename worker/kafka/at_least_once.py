@@ -1,0 +1,76 @@
+"""The at-least-once sink: every delivery report seen, then a synchronous commit of explicit offsets.
+
+After a crash in between, records are doubled, never lost; a doubled one carries the same id, and the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TopicPartition as Position
+
+from worker.errors import DeliveryAborted, TransportError
+from worker.kafka.errors import error_of, stopping
+from worker.kafka.transactional import produce
+from worker.kafka.watchdog import Watchdog
+from worker.records import Committable, OutgoingBatch
+
+# The group has moved on without us: what was written stands, and whoever has the partitions now writes it again.
+_MOVED_ON = {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+}
+
+
+class AtLeastOnceSink:
+    """Implements ``ports.RecordSink``."""
+
+    def __init__(self, config: Mapping[str, Any], consumer: Consumer, watchdog: Watchdog, flush_seconds: float) -> None:
+        self._producer = Producer(dict(config))
+        self._consumer = consumer
+        self._watchdog = watchdog
+        self._flush_seconds = flush_seconds
+        self._failed: KafkaError | None = None
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        try:
+            for batch in outgoing:
+                produce(self._producer, batch, self._on_delivery)
+        except BufferError as error:
+            raise TransportError(f"produce: {error}") from None
+        with self._watchdog.guard("flush", self._flush_seconds * 2):
+            left = self._producer.flush(self._flush_seconds)
+        if self._failed is not None:
+            raise stopping("produce", self._failed)
+        if left:
+            raise TransportError(f"{left} records were not delivered within {self._flush_seconds:.0f} s")
+        self._commit(committable)
+
+    def close(self) -> None:
+        """Nothing is in flight between deliveries."""
+
+    def _commit(self, committable: Committable) -> None:
+        offsets = [
+            Position(tp.topic, tp.partition, offset, committable.metadata.get(tp))
+            for tp, offset in committable.offsets.items()
+        ]
+        try:
+            with self._watchdog.guard("commit"):
+                positions = self._consumer.commit(offsets=offsets, asynchronous=False)
+            failed = next((p.error for p in positions or () if p.error), None)
+        except KafkaException as exception:
+            failed = error_of(exception)
+        if failed is None:
+            return
+        if failed.code() in _MOVED_ON:
+            raise DeliveryAborted(f"commit: {failed.str()}")
+        raise stopping("commit", failed)
+
+    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed = error

@@ -1,0 +1,54 @@
+"""Where a partition starts when the group has no offset for it, and what is committed beside an offset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import TopicPartition as Position
+
+from worker.errors import TransportError
+from worker.kafka.errors import error_of, stopping
+from worker.records import TopicPartition
+
+TIMEOUT_SECONDS = 10.0
+
+
+class CommittedOffsets:
+    """The committed offsets of the group that a consumer is a member of."""
+
+    def __init__(self, consumer: Consumer, start: str) -> None:
+        self._consumer = consumer
+        self._start = start
+
+    def metadata(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, str]:
+        """What was committed beside each partition's offset; empty where there is nothing."""
+        return {TopicPartition(p.topic, p.partition): p.metadata or "" for p in self._committed(partitions)}
+
+    def start_at(self, partitions: Sequence[TopicPartition]) -> None:
+        """Resolve the configured start for partitions without an offset, commit it, and read on from there.
+
+        Committed at once: with ``latest``, records that came between a crash and a first commit would be lost.
+        Raises TransportError for a partition whose committed offset exists no longer: a reset would skip silently.
+        """
+        for position in self._committed(partitions):
+            low, high = self._consumer.get_watermark_offsets(
+                Position(position.topic, position.partition), timeout=TIMEOUT_SECONDS
+            )
+            if position.offset >= 0:
+                raise TransportError(
+                    f"{position.topic}[{position.partition}]: the committed offset {position.offset} is gone; "
+                    f"the topic holds {low} to {high} (retention has passed it, or the topic was created anew)",
+                    hint="decide where to go on and set it with kafka-consumer-groups.sh --reset-offsets; nothing was skipped",
+                )
+            at = Position(position.topic, position.partition, low if self._start == "earliest" else high)
+            self._consumer.commit(offsets=[at], asynchronous=False)
+            self._consumer.incremental_unassign([at])
+            self._consumer.incremental_assign([at])
+
+    def _committed(self, partitions: Sequence[TopicPartition]) -> list[Position]:
+        wanted = [Position(tp.topic, tp.partition) for tp in partitions]
+        try:
+            return list(self._consumer.committed(wanted, timeout=TIMEOUT_SECONDS))
+        except KafkaException as error:
+            raise stopping("reading committed offsets", error_of(error)) from None

@@ -1,0 +1,76 @@
+"""Topics as the worker needs them: all there, and outputs with at least as many partitions as the input.
+
+A prediction goes to its input's partition number, so that order per key holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from worker.errors import ConfigurationError, TransportError
+from worker.kafka.errors import error_of
+from worker.settings import Topics
+
+# A broker that is there answers within milliseconds; whoever mistyped its address should not wait for long.
+FIRST_ANSWER_SECONDS = 10.0
+CREATE = "prediction-worker topics create"
+
+
+def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[str, int]:
+    """Partitions of each topic that exists. Raises TransportError when no broker answers."""
+    admin = AdminClient(dict(config))
+    try:
+        known = admin.list_topics(timeout=FIRST_ANSWER_SECONDS).topics
+    except KafkaException as error:
+        raise TransportError(
+            f"no broker answers at {config['bootstrap.servers']} ({error_of(error).str()})",
+            hint="check kafka.bootstrap; `prediction-worker broker` starts one for development",
+        ) from None
+    return {name: len(known[name].partitions) for name in topics if name in known and known[name].error is None}
+
+
+def check_topics(counts: Mapping[str, int], topics: Topics) -> None:
+    """Raises ConfigurationError with everything that is wrong with the topics."""
+    outputs = {"predictions": topics.predictions, "dead letters": topics.dead_letters}
+    problems = []
+    if topics.input not in counts:
+        problems.append(f"the input topic {topics.input} does not exist")
+    for role, name in outputs.items():
+        if name not in counts:
+            problems.append(f"the topic {name} for {role} does not exist")
+        elif counts[name] < counts.get(topics.input, 0):
+            problems.append(
+                f"the topic {name} for {role} has {counts[name]} partitions, fewer than the input's {counts[topics.input]}"
+            )
+    if problems:
+        raise ConfigurationError(
+            problems, hint=f"`{CREATE} --config FILE` creates missing topics and adds missing partitions"
+        )
+
+
+def create_topics(config: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int) -> list[str]:
+    """Make the topics fit; what was done, a line each. An input that exists keeps its partitions."""
+    counts = partition_counts(config, (topics.input, topics.predictions, topics.dead_letters))
+    wanted = counts.get(topics.input, partitions)
+    admin = AdminClient(dict(config))
+    missing = [name for name in (topics.input, topics.predictions, topics.dead_letters) if name not in counts]
+    small = {name: count for name, count in counts.items() if count < wanted}
+    done = []
+    try:
+        if missing:
+            new = [NewTopic(name, num_partitions=wanted, replication_factor=replication) for name in missing]
+            for name, future in admin.create_topics(new).items():
+                future.result()
+                done.append(f"created {name} with {wanted} partitions")
+        if small:
+            for name, future in admin.create_partitions([NewPartitions(name, wanted) for name in small]).items():
+                future.result()
+                done.append(f"raised {name} from {small[name]} to {wanted} partitions")
+    except KafkaException as error:
+        raise TransportError(f"topics could not be created: {error_of(error).str()}") from None
+    return done

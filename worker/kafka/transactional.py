@@ -1,0 +1,122 @@
+"""The exactly-once sink: outputs and input offsets in one transaction, which never spans a consume.
+
+What is done about an error depends on its flags alone: fatal ends the process; one that requires an abort aborts, and
+the batch is read again; a retriable one is tried again with the *same* call and arguments, since going on to the next
+would tear the transaction. An unknown outcome ends the process: a new one with the same id learns it from the broker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka import TopicPartition as Position
+
+from worker.errors import DeliveryAborted, TransportError
+from worker.kafka.batches import plain_messages
+from worker.kafka.errors import error_of, stopping
+from worker.kafka.watchdog import Watchdog
+from worker.ports import Clock
+from worker.records import Committable, OutgoingBatch
+
+_LOG = logging.getLogger(__name__)
+RETRIES = 5
+
+
+class TransactionalSink:
+    """Implements ``ports.RecordSink``."""
+
+    def __init__(
+        self, config: Mapping[str, Any], watchdog: Watchdog, clock: Clock, init_deadline_seconds: float
+    ) -> None:
+        self._watchdog = watchdog
+        self._producer = Producer(dict(config))
+        self._initialise(clock, init_deadline_seconds)
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        producer = self._producer
+        offsets = [
+            Position(tp.topic, tp.partition, offset, committable.metadata.get(tp))
+            for tp, offset in committable.offsets.items()
+        ]
+        self._call("begin_transaction", producer.begin_transaction)
+        try:
+            for batch in outgoing:
+                produce(producer, batch)
+        except BufferError as error:
+            self._abort("produce", str(error))
+        self._call("send_offsets_to_transaction", producer.send_offsets_to_transaction, offsets, committable.generation)
+        self._call("commit_transaction", producer.commit_transaction)
+
+    def close(self) -> None:
+        """Nothing is open between deliveries, so there is nothing to wait for."""
+
+    def _initialise(self, clock: Clock, deadline_seconds: float) -> None:
+        """Take over our transactional id, which ends what a predecessor left open."""
+        deadline = clock.monotonic() + deadline_seconds
+        while True:
+            try:
+                self._producer.init_transactions(5)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if not error.retriable() or clock.monotonic() >= deadline:
+                    raise stopping("init_transactions", error) from None
+                _LOG.warning("init_transactions: %s; trying again", error.str())
+            else:
+                return
+
+    def _call(self, name: str, call: Callable[..., Any], *arguments: object) -> None:
+        for attempt in range(RETRIES):
+            try:
+                with self._watchdog.guard(name):
+                    call(*arguments)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.fatal():
+                    raise stopping(name, error) from None
+                if error.txn_requires_abort():
+                    self._abort(name, error.str())
+                if not error.retriable():
+                    raise stopping(name, error) from None
+                _LOG.warning("%s: %s; trying again (%d of %d)", name, error.str(), attempt + 1, RETRIES)
+            else:
+                return
+        raise TransportError(
+            f"{name} failed {RETRIES} times", hint="the transaction's outcome is unknown; restart the worker"
+        )
+
+    def _abort(self, name: str, reason: str) -> None:
+        """Always raises: DeliveryAborted once nothing of the transaction can become visible."""
+        try:
+            with self._watchdog.guard("abort_transaction"):
+                self._producer.abort_transaction()
+        except KafkaException as exception:
+            raise stopping(f"abort_transaction after {name} ({reason})", error_of(exception)) from None
+        raise DeliveryAborted(f"{name}: {reason}")
+
+
+def produce(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[..., None] | None = None) -> None:
+    """Hand a batch to the producer, in order. Raises BufferError when it does not take all of it."""
+    if batch.headers:
+        _produce_singly(producer, batch, on_delivery)
+        return
+    messages = plain_messages(batch)
+    arguments: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
+    taken = producer.produce_batch(batch.topic, messages, **arguments)
+    if taken != len(messages):
+        failed = next((str(m["_error"]) for m in messages if "_error" in m), "the queue is full")
+        raise BufferError(f"{len(messages) - taken} of {len(messages)} records were not taken: {failed}")
+
+
+def _produce_singly(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[..., None] | None) -> None:
+    """``produce_batch`` drops headers silently, so records that carry some go one by one."""
+    arguments: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
+    columns = zip(batch.values.to_list(), batch.keys.to_list(), batch.partition.tolist(), strict=True)
+    for i, (value, key, partition) in enumerate(columns):
+        headers: list[tuple[str, str | bytes | None]] = list(batch.headers.get(i, ()))
+        try:
+            producer.produce(batch.topic, value, key, partition, headers=headers, **arguments)
+        except KafkaException as error:
+            raise BufferError(error_of(error).str()) from None

@@ -1,0 +1,1 @@
+"""The edge to wherever writer schemas are kept."""

@@ -1,0 +1,113 @@
+"""The loop, in the words of the flow: poll, process, judge, deliver; on an abort, rewind."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from worker.errors import DeadLetterLimit, DeliveryAborted, TransportError
+from worker.pipeline.batching import BatchSize
+from worker.pipeline.limits import HINT, Counters, DeadLetterLimits
+from worker.pipeline.process import Outcome, Pipeline
+from worker.ports import BatchReport, Clock, Fetch, Observer, RecordSink, RecordSource
+from worker.records import Committable, RecordBatch, TopicPartition
+
+_LOG = logging.getLogger(__name__)
+# A fresh member gets out of loops that an old one can't.
+MAX_ABORTS_IN_A_ROW = 5
+
+
+@dataclass(slots=True)
+class PredictionWorker:
+    """One worker. Law 1, conservation, is the pipeline's; law 2, order of durability, is kept here.
+
+    Nothing is committed but by ``sink.deliver``, and never more than the batch whose results it was given.
+    """
+
+    source: RecordSource
+    pipeline: Pipeline
+    sink: RecordSink
+    limits: DeadLetterLimits
+    batch_size: BatchSize
+    observer: Observer
+    clock: Clock
+    _aborts: int = 0
+    _stopping: bool = False
+
+    def run(self) -> None:
+        """Go on until ``stop``; then leave the group. Raises a WorkerError for whatever ends it otherwise."""
+        self.observer.started()
+        try:
+            while not self._stopping:
+                self.run_once()
+        finally:
+            self.observer.stopped()
+            self.source.close()
+            self.sink.close()
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then end; safe to call from a signal handler."""
+        self._stopping = True
+
+    def run_once(self) -> int:
+        """One micro-batch, if there is one; the number of records that were delivered."""
+        fetch = self.source.poll(self.batch_size.limit())
+        begun = self.clock.monotonic()
+        self.observer.progressed()
+        self.limits.unassigned(fetch.unassigned)
+        self.limits.assigned(fetch.assigned)
+        if fetch.batch is None:
+            return 0
+        outcome = self.pipeline.process(fetch.batch)
+        counters = self._judge(fetch, fetch.batch, outcome)
+        committable = Committable(fetch.batch.next_offsets(), self.limits.metadata(counters), fetch.generation)
+        deliver_begun = self.clock.monotonic()
+        try:
+            self.sink.deliver(outcome.outgoing, committable)
+        except DeliveryAborted as error:
+            self._rewind(fetch.batch, error)
+            return 0
+        now = self.clock.monotonic()
+        self._aborts = 0
+        self.limits.accept(counters)
+        self.batch_size = self.batch_size.after(len(fetch.batch), fetch.batch.size_bytes, now - begun)
+        self.observer.delivered(self._report(fetch.batch, outcome, now - deliver_begun))
+        return len(fetch.batch)
+
+    def _judge(self, fetch: Fetch, batch: RecordBatch, outcome: Outcome) -> dict[TopicPartition, Counters]:
+        """The dead-letter counters after the batch; over the limit, only that fact is committed, and the worker ends."""
+        counters = self.limits.judge(batch, outcome.refusals)
+        over = {tp: c for tp, c in counters.items() if c.tripped}
+        if not over:
+            return counters
+        unmoved = {tp: offset for tp, offset in batch.first_offsets().items() if tp in over}
+        try:
+            self.sink.deliver((), Committable(unmoved, self.limits.metadata(over), fetch.generation))
+        except TransportError as error:
+            _LOG.warning("the dead-letter limit could not be recorded: %s", error)
+        where = "; ".join(f"{tp}: {c.tripped}" for tp, c in sorted(over.items()))
+        reasons = ", ".join(sorted({f"{r.stage}/{r.reason}: {r.detail}" for r in outcome.refusals})[:3])
+        raise DeadLetterLimit(f"the dead-letter limit is reached ({where}; {reasons})", hint=HINT)
+
+    def _rewind(self, batch: RecordBatch, error: DeliveryAborted) -> None:
+        self._aborts += 1
+        self.observer.aborted(error)
+        if self._aborts >= MAX_ABORTS_IN_A_ROW:
+            raise TransportError(f"{self._aborts} deliveries in a row were aborted: {error}") from error
+        self.source.rewind(batch)
+
+    def _report(self, batch: RecordBatch, outcome: Outcome, deliver_seconds: float) -> BatchReport:
+        return BatchReport(
+            records=len(batch),
+            predictions=outcome.predictions,
+            tombstones=outcome.tombstones,
+            refusals=outcome.refusals,
+            input_bytes=batch.size_bytes,
+            oldest_timestamp_ms=int(batch.timestamp_ms.min()),
+            decode_seconds=outcome.seconds["decode"],
+            validate_seconds=outcome.seconds["validate"],
+            predict_seconds=outcome.seconds["predict"],
+            encode_seconds=outcome.seconds["encode"],
+            deliver_seconds=deliver_seconds,
+            lag=self.source.lag(),
+        )

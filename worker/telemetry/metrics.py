@@ -1,0 +1,132 @@
+"""The observer that counts. What it costs a batch is fixed: every series of the hot path is bound beforehand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from worker.ports import BatchReport
+from worker.records import TopicPartition
+from worker.telemetry import catalogue as c
+from worker.telemetry.instruments import Instruments, WithdrawableGauge
+
+LAG_INTERVAL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What runs, for the labels: the worker's version, the model's name and version, the delivery mode."""
+
+    version: str
+    model: str
+    model_version: str
+    mode: str
+
+
+class MetricsObserver:
+    """Keeps the worker's metrics on a registry.
+
+    ``unix_time`` returns seconds since 1970; what is measured against it are Kafka's timestamps, which are wall time.
+    """
+
+    def __init__(self, registry: CollectorRegistry, build: Build, *, unix_time: Callable[[], float]) -> None:
+        metrics = Instruments(registry, c.WORKER_METRICS)
+        self._unix_time = unix_time
+        self._predictions = metrics.counter(c.PREDICTIONS, build.model, build.model_version)
+        self._prediction_duration = metrics.histogram(c.PREDICTION_DURATION)
+        self._end_to_end = metrics.histogram(c.END_TO_END)
+        self._consumed = metrics.counter(c.CONSUMED)
+        self._metrics = metrics
+        self._tombstones = metrics.counter(c.TOMBSTONES)
+        self._delivered = metrics.counter(c.BATCHES, c.BatchOutcome.DELIVERED)
+        self._aborted = metrics.counter(c.BATCHES, c.BatchOutcome.ABORTED)
+        self._batch_records = metrics.histogram(c.BATCH_RECORDS)
+        self._input_bytes = metrics.counter(c.INPUT_BYTES)
+        self._stages = tuple(metrics.histogram(c.STAGE_DURATION, stage) for stage in c.TimedStage)
+        self._assigned = metrics.gauge(c.ASSIGNED)
+        self._ready = metrics.gauge(c.READY)
+        self._last_progress = metrics.gauge(c.LAST_PROGRESS)
+        self._lag = LagGauges(metrics.gauge(c.LAG))
+        self._pending_lag: Mapping[TopicPartition, int] | None = None
+        self._lag_shown_at = float("-inf")
+        metrics.gauge(c.BUILD_INFO, build.version, build.model, build.model_version, build.mode).set(1)
+
+    def started(self) -> None:
+        self._ready.set(1)
+        self._last_progress.set(self._unix_time())
+
+    def progressed(self) -> None:
+        now = self._unix_time()
+        self._last_progress.set(now)
+        self._show_lag(now)
+
+    def delivered(self, report: BatchReport) -> None:
+        now = self._unix_time()
+        self._consumed.inc(report.records)
+        self._predictions.inc(report.predictions)
+        self._tombstones.inc(report.tombstones)
+        self._input_bytes.inc(report.input_bytes)
+        self._delivered.inc()
+        self._batch_records.observe(report.records)
+        self._time(report)
+        if report.oldest_timestamp_ms >= 0:
+            self._end_to_end.observe(max(0.0, now - report.oldest_timestamp_ms / 1000))
+        if report.refusals:
+            self._count_dead_letters(report)
+        self._pending_lag = report.lag
+        self._show_lag(now)
+
+    def aborted(self, error: Exception) -> None:  # noqa: ARG002 - why is the log's business
+        self._aborted.inc()
+
+    def assignment(self, partitions: int) -> None:
+        self._assigned.set(partitions)
+        if not partitions:
+            self._pending_lag = None
+            self._lag.show({})
+
+    def stopped(self) -> None:
+        self._ready.set(0)
+        self.assignment(0)
+
+    def _time(self, report: BatchReport) -> None:
+        decode, validate, predict, encode, deliver = self._stages
+        decode.observe(report.decode_seconds)
+        validate.observe(report.validate_seconds)
+        predict.observe(report.predict_seconds)
+        encode.observe(report.encode_seconds)
+        deliver.observe(report.deliver_seconds)
+        if report.predict_seconds > 0:
+            self._prediction_duration.observe(report.predict_seconds)
+
+    def _count_dead_letters(self, report: BatchReport) -> None:
+        for (stage, reason), count in Counter((r.stage, r.reason) for r in report.refusals).items():
+            self._metrics.counter(c.DEAD_LETTERS, stage, reason).inc(count)
+
+    def _show_lag(self, now: float) -> None:
+        """At most every half second: with many partitions this would be the dearest part of a batch."""
+        if self._pending_lag is not None and abs(now - self._lag_shown_at) >= LAG_INTERVAL_SECONDS:
+            self._lag.show(self._pending_lag)
+            self._pending_lag = None
+            self._lag_shown_at = now
+
+
+class LagGauges:
+    """One series a partition of ours; it ends when the partition goes to somebody else."""
+
+    def __init__(self, gauge: WithdrawableGauge) -> None:
+        self._gauge = gauge
+        self._series: dict[TopicPartition, WithdrawableGauge] = {}
+
+    def show(self, lag: Mapping[TopicPartition, int]) -> None:
+        for partition in self._series.keys() - lag.keys():
+            self._gauge.withdraw(partition.topic, str(partition.partition))
+            del self._series[partition]
+        for partition, records in lag.items():
+            series = self._series.get(partition)
+            if series is None:
+                series = self._series[partition] = self._gauge.labels(partition.topic, str(partition.partition))
+            series.set(records)
