@@ -108,7 +108,8 @@ ASSIGNED = _gauge("worker_assigned_partitions", "Partitions of the input topic t
 READY = _gauge("worker_ready", "Processes whose model is verified and whose consumer is subscribed.")
 LAST_PROGRESS = _gauge(
     "worker_last_progress_timestamp_seconds",
-    "Unix time at which the loop last went round; of several processes, the one furthest behind.",
+    "Unix time at which the loop last went round (at first: of the start); of several processes, the one furthest "
+    "behind.",
     unit="seconds",
     merging="livemin",
 )

@@ -137,8 +137,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 self._cut_oldest()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        """A client that went away is not news; a fault in a collector is, and its client sees no answer."""
-        _log.debug("a telemetry request failed", exc_info=True)
+        """A fault of ours, in a collector or probe: the client sees no answer, the log says why."""
+        _log.exception("a request to the telemetry port failed")
 
     def _cut_oldest(self) -> None:
         oldest = next(iter(self._open))
@@ -163,21 +163,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Answer one request; the connection ends with it."""
-        try:
-            self.raw_requestline = self.rfile.readline()
-            if self.raw_requestline and self.parse_request():
-                self._answer()
-        except LineTooLong:
-            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        except (TimeoutError, ConnectionError):
-            return
-        self._send()
+        with contextlib.suppress(TimeoutError, ConnectionError):  # a client that is slow or gone is not news
+            self._read_and_answer()
+            self.connection.settimeout(self.server.deadline_seconds)
+            self.connection.sendall(self._response.getvalue())
 
     def finish(self) -> None:
         self.rfile.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
         """Probes come every few seconds and are not news."""
+
+    def _read_and_answer(self) -> None:
+        try:
+            self.raw_requestline = self.rfile.readline()
+            if self.raw_requestline and self.parse_request():
+                self._answer()
+        except LineTooLong:
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _answer(self) -> None:
         answer = self.server.answers.get(self.path.partition("?")[0])
@@ -197,10 +200,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def _send(self) -> None:
-        self.connection.settimeout(self.server.deadline_seconds)
-        self.connection.sendall(self._response.getvalue())
 
 
 class _BoundedReader(io.RawIOBase):

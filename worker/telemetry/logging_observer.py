@@ -8,6 +8,8 @@ from worker.ports import BatchReport, Clock
 
 INTERVAL_SECONDS = 10.0
 
+_log = logging.getLogger("worker")
+
 
 class LoggingObserver:
     """Sums up what was delivered since its last line; says nothing while nothing happens.
@@ -15,8 +17,7 @@ class LoggingObserver:
     The figures travel as fields of the log record (``extra``), never a record's content.
     """
 
-    def __init__(self, logger: logging.Logger, clock: Clock, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
-        self._logger = logger
+    def __init__(self, clock: Clock, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._total = 0
@@ -24,7 +25,7 @@ class LoggingObserver:
         self._begin(clock.monotonic())
 
     def started(self) -> None:
-        self._logger.info("ready: model verified, consumer subscribed")
+        _log.info("ready: model verified, consumer subscribed")
         self._begin(self._clock.monotonic())
 
     def progressed(self) -> None:
@@ -43,15 +44,15 @@ class LoggingObserver:
         self._lag = sum(report.lag.values())
 
     def aborted(self, error: Exception) -> None:
-        self._logger.warning("batch aborted, nothing of it is visible; reading it again: %s", error)
+        _log.warning("batch aborted, reading it again: %s", error)
 
     def assignment(self, partitions: int) -> None:
-        self._logger.info("assigned %d partitions", partitions, extra={"partitions": partitions})
+        _log.info("assigned %d partitions", partitions, extra={"partitions": partitions})
 
     def stopped(self) -> None:
         if self._batches:
             self._sum_up(self._clock.monotonic())
-        self._logger.info("stopped", extra={"records_total": self._total})
+        _log.info("stopped", extra={"records_total": self._total})
 
     def _begin(self, now: float) -> None:
         self._since = now
@@ -59,7 +60,7 @@ class LoggingObserver:
 
     def _sum_up(self, now: float) -> None:
         seconds = max(now - self._since, 1e-9)
-        self._logger.info(
+        _log.info(
             "delivered",
             extra={
                 "records_per_second": round(self._records / seconds),

@@ -52,6 +52,7 @@ class MetricsObserver:
         self._lag = LagGauges(metrics.gauge(c.LAG))
         self._pending_lag: Mapping[TopicPartition, int] | None = None
         self._lag_shown_at = float("-inf")
+        self._last_progress.set(unix_time())
         metrics.gauge(c.BUILD_INFO, build.version, build.model, build.model_version, build.mode).set(1)
 
     def started(self) -> None:

@@ -115,9 +115,10 @@ class SharedHealth:
         return None if ready == self._processes else f"{ready} of {self._processes} processes are ready"
 
     def _hung(self, slot: int, process: RunningProcess) -> str | None:
-        progressed_at = self._metrics.gauge(c.LAST_PROGRESS, slot) or 0.0  # 0: the loop has not started yet
-        bound = self._bound_seconds if progressed_at else self._start_bound_seconds
-        silent = self._unix_time() - max(progressed_at, process.started_at)
+        progressed_at = self._metrics.gauge(c.LAST_PROGRESS, slot) or process.started_at
+        started = self._metrics.gauge(c.READY, slot) == 1
+        bound = self._bound_seconds if started else self._start_bound_seconds
+        silent = self._unix_time() - progressed_at
         if silent <= bound:
             return None
         return f"process {process.pid}: the loop has not advanced for {silent:.0f} s (bound: {bound:.0f} s)"

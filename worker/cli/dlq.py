@@ -1,0 +1,5 @@
+"""Dead letters."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,12 @@
+"""The demo: real flights through a real Kafka and two workers, one of which is killed on the way.
+
+::
+
+    show       the story: stage, replay, watch, crash, verdict
+      ├─ stage     a folder with bundle and settings; broker and topics
+      ├─ tally     what the topics say: every flight once, in predictions or dead letters
+      ├─ figures   what the workers say of themselves: rate, lag, latency
+      └─ screen    a live screen on a terminal, plain lines in a pipe
+
+Everything it runs is a public command that its watcher can run by hand.
+"""

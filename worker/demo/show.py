@@ -1,0 +1,129 @@
+"""The demo's story from beginning to end, and its verdict."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from worker.broker.choose import Broker, best_broker
+from worker.demo import figures, stage
+from worker.demo.screen import Screen, View
+from worker.demo.stage import Stage
+from worker.demo.tally import Tally
+from worker.errors import TransportError
+
+START_SECONDS = 60.0
+# So long without any progress at the end means that what is missing will not come.
+PATIENCE_SECONDS = 45.0
+ROUND_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What is to be shown. ``rate`` in flights a second; ``crash``: kill -9 a worker half-way."""
+
+    flights: int = 30_000
+    rate: float = 1_000
+    processes: int = 2
+    crash: bool = True
+
+
+def perform(play: Play, console: Console, broker: Broker | None = None) -> bool:
+    """Show it all; whether every flight was answered, and exactly once where the broker has transactions."""
+    screen = Screen(console)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prediction-worker-demo-")))
+        screen.say("Training a model on the flights of January and February 2013 ...")
+        screen.say(f"  {stage.pack_bundle(folder)}")
+        screen.say("Starting a broker ...")
+        broker = stack.enter_context(broker or best_broker(screen.say))
+        kind = "Apache Kafka" if broker.transactional else "mock cluster (at least once)"
+        screen.say(f"  {kind} on {broker.bootstrap}")
+        set_up = stage.set_stage(folder, broker)
+        supervisor = stack.enter_context(stage.workers(set_up, play.processes))
+        _await_ready(set_up, supervisor)
+        screen.say(f"  {play.processes} workers are ready; metrics on http://127.0.0.1:{set_up.port}/metrics")
+        tally = Tally(set_up)
+        stack.callback(tally.close)
+        begun = time.monotonic()
+        with screen:
+            view = _watch(play, set_up, supervisor, tally, screen)
+        return _verdict(view, set_up, tally, time.monotonic() - begun, console)
+
+
+def _await_ready(set_up: Stage, supervisor: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ((now := figures.read(set_up.port)) and now.ready):
+        stage.require_running(supervisor, "worker", set_up.log)
+        if time.monotonic() > deadline:
+            raise TransportError(f"the workers were not ready in time:\n{stage.last_lines(set_up.log)}")
+        time.sleep(0.1)
+
+
+def _watch(play: Play, set_up: Stage, supervisor: subprocess.Popen[bytes], tally: Tally, screen: Screen) -> View:
+    """Until every flight is answered, or nothing moves any more."""
+    view = View(f"{play.flights:,} flights from New York, 2013 · {set_up.mode}", play.flights)
+    begun = moved = time.monotonic()
+    answered, before = 0, figures.Figures()
+    crash_due = play.crash
+    with stage.replay(set_up, play.flights, play.rate) as replay:
+        while answered < play.flights and time.monotonic() - moved < PATIENCE_SECONDS:
+            time.sleep(ROUND_SECONDS)
+            stage.require_running(supervisor, "worker", set_up.log)
+            stage.require_running(replay, "replay", set_up.folder / "replay.log")
+            now, total = time.monotonic(), len(tally.count.answers)
+            if total > answered or replay.poll() is None:
+                moved = now
+            view.rates.append((total - answered) / (now - begun - view.seconds))
+            view.seconds, view.count, view.flights_in, answered = now - begun, tally.count, tally.flights_in(), total
+            view.figures = figures.read(set_up.port) or view.figures
+            view.p50, view.p99 = (view.figures.latency_seconds(q, before) for q in (0.5, 0.99))
+            if crash_due and view.flights_in > play.flights / 2:
+                crash_due = False
+                _crash(supervisor, view, screen)
+            screen.draw(view)
+    return view
+
+
+def _crash(supervisor: subprocess.Popen[bytes], view: View, screen: Screen) -> None:
+    pid = stage.kill_one(supervisor)
+    if pid is not None:
+        text = f"[red]kill -9[/] worker process {pid}, in the middle of its work: another takes its slot over"
+        view.events.append(f"{view.seconds:.0f} s  {text}")
+        screen.say(f"{view.seconds:5.1f} s  {text}")
+
+
+def _verdict(view: View, set_up: Stage, tally: Tally, seconds: float, console: Console) -> bool:
+    count, flights_in = view.count, tally.flights_in()
+    lost = flights_in - len(count.answers)
+    sound = flights_in == view.flights and lost == 0 and (count.doubled == 0 or set_up.mode == "at-least-once")
+    table = Table(title="Summary", title_justify="left", box=None, show_header=False, padding=(0, 2))
+    table.add_column(justify="left", style="dim")
+    table.add_column(justify="right", style="bold")
+    for name, number in (
+        ("records in", flights_in),
+        ("predictions", count.predictions),
+        ("dead letters", count.dead),
+        ("lost", lost),
+        ("doubled", count.doubled),
+    ):
+        table.add_row(name, f"{number:,}")
+    table.add_row("flights a second", f"{flights_in / seconds:,.0f}")
+    console.print()
+    console.print(table)
+    for reason, number in count.dead_letters.most_common():
+        console.print(f"  dead letters: {number:,} × {reason}", highlight=False)
+    equation = f"{flights_in:,} in = {count.predictions:,} predictions + {count.dead:,} dead letters"
+    if sound:
+        how = "exactly once" if set_up.mode == "exactly-once" else "at least once"
+        console.print(f"[bold green]✔[/] {equation}: every flight was answered, {how}.", highlight=False)
+    else:
+        console.print(f"[bold red]✘[/] {lost:,} flights were lost, {count.doubled:,} doubled.", highlight=False)
+    return sound

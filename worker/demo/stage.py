@@ -1,0 +1,167 @@
+"""What stands before the curtain rises: a trained bundle, a broker, topics, settings; and the processes that act."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from worker.broker import ports
+from worker.broker.choose import Broker
+from worker.broker.topics import create_topics
+from worker.errors import TransportError, WorkerError
+from worker.shipped import shipped
+
+TOPIC = "flights"
+PREDICTIONS, DEAD_LETTERS = f"{TOPIC}.predictions", f"{TOPIC}.dlq"
+PARTITIONS = 6
+SETTINGS = """\
+[kafka]
+bootstrap = "{bootstrap}"
+group = "flights-worker"
+
+[topics]
+input = "flights"
+
+[event]
+schema = "{schema}"
+id = "id"
+time = "scheduled_at"
+
+[model]
+bundle = "{bundle}"
+
+[delivery]
+mode = "{mode}"
+
+[telemetry]
+port = {port}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A place where ``prediction-worker run`` and the replay can be started."""
+
+    folder: Path
+    bootstrap: str
+    mode: str
+    port: int
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "worker.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "worker.log"
+
+
+def pack_bundle(folder: Path) -> str:
+    """Train and pack the flights model; what was packed, in one line."""
+    done = subprocess.run(  # noqa: S603 - our own module
+        [*_example("pack"), "--to", str(folder / "bundle")], cwd=_root(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise WorkerError(f"the model could not be trained: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout.strip()
+
+
+def set_stage(folder: Path, broker: Broker) -> Stage:
+    """Topics and settings, on a broker that runs."""
+    if broker.transactional:
+        create_topics(broker.bootstrap, dict.fromkeys((TOPIC, PREDICTIONS, DEAD_LETTERS), PARTITIONS))
+    else:  # its topics come into being when they are first named
+        client = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        for topic in (TOPIC, PREDICTIONS, DEAD_LETTERS):
+            client.list_topics(topic, timeout=10)
+    mode = "exactly-once" if broker.transactional else "at-least-once"
+    stage = Stage(folder, broker.bootstrap, mode, ports.free(1)[0])
+    stage.settings.write_text(
+        SETTINGS.format(
+            bootstrap=stage.bootstrap,
+            schema=shipped("schemas/flight.avsc"),
+            bundle=folder / "bundle",
+            mode=mode,
+            port=stage.port,
+        ),
+        encoding="utf-8",
+    )
+    return stage
+
+
+@contextlib.contextmanager
+def workers(stage: Stage, processes: int) -> Iterator[subprocess.Popen[bytes]]:
+    """``prediction-worker run --processes N``; its log goes to the stage's folder. Stopped at the end."""
+    command = [sys.executable, "-m", "worker", "run", "--config", str(stage.settings), "--processes", str(processes)]
+    with stage.log.open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def replay(stage: Stage, flights: int, rate: float) -> Iterator[subprocess.Popen[bytes]]:
+    """``python -m examples.flights.replay``."""
+    command = [
+        *_example("replay"),
+        *("--bootstrap", stage.bootstrap, "--topic", TOPIC, "--schema", str(shipped("schemas/flight.avsc"))),
+        *("--limit", str(flights), "--rate", str(rate)),
+    ]
+    with (stage.folder / "replay.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=_root(), stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+def kill_one(supervisor: subprocess.Popen[bytes]) -> int | None:
+    """End a worker process of the supervisor with kill -9; its pid, or None where there is no /proc to find one in."""
+    with contextlib.suppress(OSError, IndexError):
+        children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text(encoding="ascii").split()
+        pid = int(children[0])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+    return None
+
+
+def last_lines(path: Path, count: int = 5) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+    return ""
+
+
+def require_running(process: subprocess.Popen[bytes], name: str, log: Path) -> None:
+    """Raises TransportError with the end of its log when it has ended badly."""
+    if process.poll() not in (None, 0):
+        raise TransportError(f"the {name} ended with exit code {process.returncode}:\n{last_lines(log)}")
+
+
+def _example(module: str) -> list[str]:
+    inside = f"{__package__.partition('.')[0]}._shipped." if _root() == Path(__file__).parents[2] / "worker" else ""
+    return [sys.executable, "-m", f"{inside}examples.flights.{module}"]
+
+
+def _root() -> Path:
+    """The folder from which ``examples.flights`` can be imported."""
+    return shipped("examples/flights").parents[1]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,99 @@
+"""What the output topics say, read as any downstream consumer would: which flights were answered, and how often."""
+
+from __future__ import annotations
+
+import collections
+import io
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import fastavro
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+
+from worker.demo.stage import DEAD_LETTERS, PREDICTIONS, TOPIC, Stage
+from worker.shipped import output_schema
+
+_PREFIX_BYTES = 10
+Place = tuple[int, int]  # partition and offset of a flight in the input topic
+
+
+@dataclass(slots=True)
+class Count:
+    """So far. ``answers`` holds how often each flight was answered, so that lost and doubled ones show."""
+
+    predictions: int = 0
+    late: int = 0
+    dead_letters: collections.Counter[str] = field(default_factory=collections.Counter)
+    answers: collections.Counter[Place] = field(default_factory=collections.Counter)
+    latest: collections.deque[Mapping[str, Any]] = field(default_factory=lambda: collections.deque(maxlen=6))
+
+    @property
+    def dead(self) -> int:
+        return self.dead_letters.total()
+
+    @property
+    def doubled(self) -> int:
+        return sum(times - 1 for times in self.answers.values())
+
+
+class Tally:
+    """Reads both topics in a thread of its own, committed records only."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.count = Count()
+        self._schema = fastavro.parse_schema(json.loads(output_schema("prediction")))
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": stage.bootstrap,
+                "group.id": "flights-demo",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 100,
+                "log_level": 0,
+            }
+        )
+        known = self._consumer.list_topics(timeout=10).topics
+        self._inputs = [TopicPartition(TOPIC, p) for p in known[TOPIC].partitions]
+        outputs = (PREDICTIONS, DEAD_LETTERS)
+        self._consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t in outputs for p in known[t].partitions])
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="tally", daemon=True)
+        self._thread.start()
+
+    def flights_in(self) -> int:
+        """Records in the input topic, as the broker counts them."""
+        return sum(self._consumer.get_watermark_offsets(p, timeout=10)[1] for p in self._inputs)
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def _read(self) -> None:
+        while not self._stopped.is_set():
+            for message in self._consumer.consume(2_000, 0.1):
+                if message.error() is None:
+                    self._take(message)
+
+    def _take(self, message: Message) -> None:
+        count = self.count
+        if message.topic() == PREDICTIONS:
+            body = io.BytesIO(bytes(message.value() or b"")[_PREFIX_BYTES:])
+            prediction: Any = fastavro.schemaless_reader(body, self._schema, None)
+            count.predictions += 1
+            count.late += prediction["label"] == "1"
+            count.latest.append(prediction)
+            place = (prediction["source_partition"], prediction["source_offset"])
+        else:
+            headers = {name: bytes(value or b"").decode() for name, value in _pairs(message)}
+            count.dead_letters[f"{headers['reason']}: {headers.get('field', headers['stage'])}"] += 1
+            place = (int(headers["__dlq.errors.partition"]), int(headers["__dlq.errors.offset"]))
+        count.answers[place] += 1
+
+
+def _pairs(message: Message) -> list[tuple[str, Any]]:
+    headers: Any = message.headers() or []
+    return list(headers)

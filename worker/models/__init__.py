@@ -1,0 +1,17 @@
+"""The model bundle: how a trained model reaches the worker, and what is checked on the way.
+
+::
+
+    pack ──▶ folder: manifest.json, model file, golden.avro ──▶ contents ──▶ bundle ──▶ predictor
+     │                                                             │           │           │
+     gate: metrics of the served predictions            every digest checked   │   golden rows, same bits
+                                                                      unpickled only here
+"""
+
+from worker.models.binding import bind
+from worker.models.bundle import Bundle, open_bundle
+from worker.models.manifest import Feature, Manifest
+from worker.models.pack import pack
+from worker.models.predictor import BundlePredictor
+
+__all__ = ["Bundle", "BundlePredictor", "Feature", "Manifest", "bind", "open_bundle", "pack"]

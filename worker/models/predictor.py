@@ -1,0 +1,204 @@
+"""``Predictor`` over a bundle: columns in, scores out, and the same bits for a row whatever batch it comes in.
+
+Matrix products are summed in another order when their shape is another: by the number of rows modulo the kernel's
+width, and again beyond a size where BLAS changes its kernel (measured, see ADR 0004). So every call to the model has a
+multiple of 64 rows; and when the golden rows show that this is not enough for this model, every call has exactly
+``BLOCK_ROWS``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.columns import Column, Columns, NumberColumn, Scores
+from worker.errors import ModelError
+from worker.models.bundle import Bundle
+from worker.models.estimator import OneThread, forget_column_names, use_one_job
+from worker.records import FloatArray, IntArray
+
+PAD_ROWS = 64
+BLOCK_ROWS = 512
+MAX_CALL_ROWS = 8192
+_ALONE_ROWS = 1024
+
+
+class BundlePredictor:
+    """Implements ``ports.Predictor``. The bundle's model is changed in place: it is this predictor's from now on.
+
+    Call ``check_golden`` before the first real batch. A model may raise whatever it likes on a row; ``ModelError`` means
+    that the model itself is wrong.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        self._manifest = manifest
+        self._golden = bundle.golden
+        self._model = bundle.model
+        self._names = [feature.name for feature in manifest.features]
+        self._positive = manifest.classes.index(manifest.positive_class) if manifest.positive_class is not None else 0
+        self._frame: Any = _data_frame() if manifest.input == "dataframe" else None
+        self._pad_rows = self._call_rows = BLOCK_ROWS
+        self._one_thread = OneThread()
+        use_one_job(self._model)
+        if manifest.input == "matrix":
+            forget_column_names(self._model)
+
+    def predict(self, columns: Columns) -> Scores:
+        """Scores of all rows, in order. NaN stands where the model says NaN."""
+        self._one_thread.hold()
+        rows = len(columns)
+        padded = -(-rows // self._pad_rows) * self._pad_rows
+        table = self._matrix(columns, padded) if self._frame is None else self._data_frame(columns, padded)
+        outputs = [self._call(table[i : i + self._call_rows]) for i in range(0, padded, self._call_rows)]
+        if not outputs:
+            return self._scores(np.empty((0, len(self._manifest.classes)) if self._manifest.classes else 0))
+        return self._scores((outputs[0] if len(outputs) == 1 else np.concatenate(outputs))[:rows])
+
+    def check_golden(self) -> None:
+        """Warm the model up, see that it predicts what it did when it was packed, and that batches don't matter.
+
+        Raises ModelError.
+        """
+        try:
+            self.predict(self._golden.columns)
+            self._one_thread.renew()
+            self._choose_rows()
+            difference = self._golden.difference(self.predict(self._golden.columns))
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the model fails on its golden rows: {type(error).__name__}: {error}", hint=_GOLDEN_HINT
+            ) from error
+        if difference is not None:
+            raise ModelError(f"the model does not predict as packed: {difference}", hint=_GOLDEN_HINT)
+        self._check_alone()
+
+    def is_sound(self) -> bool:
+        """Whether the golden rows still have their predictions."""
+        try:
+            return self._golden.difference(self.predict(self._golden.columns)) is None
+        except Exception:  # noqa: BLE001 - raising on a golden row is the answer: not sound
+            return False
+
+    def _matrix(self, columns: Columns, padded: int) -> FloatArray:
+        """float64 of shape (padded, features), C order, null as NaN; the last row repeated."""
+        rows = len(columns)
+        matrix = np.empty((padded, len(self._names)))
+        for i, name in enumerate(self._names):
+            matrix[:rows, i] = _floats(columns[name])
+        matrix[rows:] = matrix[rows - 1 : rows]
+        return matrix
+
+    def _data_frame(self, columns: Columns, padded: int) -> Any:
+        """Columns by name; null as NaN, the way ``read_csv`` has it, and NaN makes floats of integers as it does there."""
+        rows = np.minimum(np.arange(padded), len(columns) - 1)
+        return self._frame({name: _for_frame(columns[name])[rows] for name in self._names})
+
+    def _call(self, table: Any) -> FloatArray:
+        """One call to the model: float64, (rows, classes) or (rows,). Raises ModelError for another shape."""
+        classes = len(self._manifest.classes)
+        raw: Any = self._model.predict_proba(table) if classes else self._model.predict(table)
+        output = np.asarray(raw, np.float64)
+        if not classes and output.shape == (len(table), 1):
+            output = output[:, 0]
+        expected = (len(table), classes) if classes else (len(table),)
+        if output.shape != expected:
+            raise ModelError(
+                f"the model returned an array of shape {output.shape} for {len(table)} rows, not {expected}",
+                hint="mend the model's predict method and pack it again",
+            )
+        return output
+
+    def _scores(self, output: FloatArray) -> Scores:
+        classes, threshold = self._manifest.classes, self._manifest.threshold
+        if not classes:
+            return Scores(output)
+        if self._manifest.task == "binary" and threshold is not None:
+            score = np.ascontiguousarray(output[:, self._positive])
+            label = np.where(score >= threshold, self._positive, 1 - self._positive).astype(np.int64)
+            return Scores(score, classes, label, output)
+        label = np.argmax(output, axis=1).astype(np.int64)
+        return Scores(np.take_along_axis(output, label[:, None], axis=1)[:, 0], classes, label, output)
+
+    def _choose_rows(self) -> None:
+        """Whole batches in one call where that gives the same bits, otherwise blocks of one size.
+
+        Judged on rows mixed from the golden ones, column by column, since few rows show few differences.
+        """
+        probe = self._mixed(MAX_CALL_ROWS)
+        try:
+            self._pad_rows, self._call_rows = PAD_ROWS, MAX_CALL_ROWS
+            whole = self.predict(probe)
+            for first in range(0, _ALONE_ROWS, PAD_ROWS):
+                if not _same_bits(whole, self.predict(_stretch(probe, first, PAD_ROWS)), first):
+                    break
+            else:
+                if _same_bits(whole, self.predict(_stretch(probe, 1, PAD_ROWS)), 1):
+                    return
+        except ModelError:
+            raise
+        except Exception:  # noqa: BLE001, S110 - the model refuses a mixed row, so nothing is known: blocks are safe for any
+            pass
+        self._pad_rows = self._call_rows = BLOCK_ROWS
+
+    def _mixed(self, rows: int) -> Columns:
+        golden = self._golden.columns
+        random = np.random.default_rng(0)
+        chosen = {name: random.integers(0, len(golden), rows) for name in self._names}
+        return Columns({name: golden[name].take(chosen[name]) for name in self._names}, rows)
+
+    def _check_alone(self) -> None:
+        golden = self._golden.columns
+        together = self.predict(golden)
+        for row in {0, len(golden) // 2, len(golden) - 1}:
+            if not _same_bits(together, self.predict(_stretch(golden, row, 1)), row):
+                raise ModelError(
+                    "a golden row alone has another score than among others: the model is not deterministic",
+                    hint="look for random numbers or state in its predict method",
+                )
+
+
+_GOLDEN_HINT = "this is another machine, library or model than it was packed with; train and pack it again here"
+
+
+def _floats(column: Column) -> FloatArray:
+    if isinstance(column, NumberColumn):
+        return column.floats() if column.null is not None else column.values
+    raise ModelError("a text column can't stand in a matrix", hint="bind the bundle to the schema before predicting")
+
+
+def _for_frame(column: Column) -> npt.NDArray[Any]:
+    if isinstance(column, NumberColumn):
+        return column.values if column.null is None else column.floats()
+    if column.null is None:
+        return column.values
+    texts = column.values.copy()
+    texts[column.null] = np.nan
+    return texts
+
+
+def _stretch(columns: Columns, first: int, rows: int) -> Columns:
+    indices: IntArray = np.arange(first, first + rows, dtype=np.int64)
+    return columns.take(indices)
+
+
+def _same_bits(whole: Scores, part: Scores, first: int) -> bool:
+    same = whole.score[first : first + len(part)].tobytes() == part.score.tobytes()
+    if whole.probabilities is None or part.probabilities is None:
+        return same
+    return same and whole.probabilities[first : first + len(part)].tobytes() == part.probabilities.tobytes()
+
+
+def _data_frame() -> Any:
+    try:
+        import pandas as pd  # noqa: PLC0415 - only models that select columns by name need it
+    except ImportError:
+        raise ModelError(
+            "the model takes data frames, and pandas is not installed",
+            hint="pip install 'prediction-worker[dataframe]'",
+        ) from None
+    return pd.DataFrame

@@ -1,0 +1,52 @@
+"""The producing edges in memory, one for each guarantee."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.errors import DeliveryAborted
+from worker.records import Committable, OutgoingBatch
+from worker.testing.kafka import InMemoryKafka, committed_offsets
+
+
+class InMemorySink:
+    """Implements ``ports.RecordSink`` exactly once. Made anew with the same id it fences the older one.
+
+    An error other than DeliveryAborted leaves the transaction open, as the death of a process does.
+    """
+
+    def __init__(self, kafka: InMemoryKafka, group: str, transactional_id: str = "worker-0") -> None:
+        self._group = group
+        self._producer = kafka.producer(transactional_id)
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        self._producer.begin()
+        try:
+            for batch in outgoing:
+                self._producer.produce(batch)
+            self._producer.send_offsets(self._group, committable)
+            self._producer.commit()
+        except DeliveryAborted:
+            self._producer.abort()
+            raise
+
+    def close(self) -> None:
+        """Nothing is open between deliveries."""
+
+
+class InMemoryAtLeastOnceSink:
+    """Implements ``ports.RecordSink`` at least once: what was written stays, whether or not the commit succeeds."""
+
+    def __init__(self, kafka: InMemoryKafka, group: str) -> None:
+        self._kafka = kafka
+        self._group = kafka.group(group)
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        for batch in outgoing:
+            with self._kafka.faults.around("produce"):
+                self._kafka.write(batch)
+        with self._kafka.faults.around("commit"):
+            self._group.commit(committable.generation, committed_offsets(committable))
+
+    def close(self) -> None:
+        """Nothing is in flight between deliveries."""
