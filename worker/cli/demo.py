@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
@@ -38,6 +39,7 @@ def demo(
     from worker.demo.show import Play, perform
 
     console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: everything is stopped in order
     play = Play(flights, rate, processes, crash)
     try:
         sound = perform(play, console, MockKafka() if mock else None)

@@ -45,7 +45,6 @@ class Screen:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._said = float("-inf")
-        self._told = 0
 
     def __enter__(self) -> Self:
         if self._live:
@@ -60,7 +59,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def draw(self, view: View) -> None:
         if self._live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,7 @@ START_SECONDS = 60.0
 # So long without any progress at the end means that what is missing will not come.
 PATIENCE_SECONDS = 45.0
 ROUND_SECONDS = 0.25
+LATENCY_ROUNDS = 20  # quantiles are over the last five seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def _watch(play: Play, set_up: Stage, supervisor: subprocess.Popen[bytes], tally
     """Until every flight is answered, or nothing moves any more."""
     view = View(f"{play.flights:,} flights from New York, 2013 · {set_up.mode}", play.flights)
     begun = moved = time.monotonic()
-    answered, before = 0, figures.Figures()
+    answered = 0
+    recent = collections.deque([figures.Figures()], maxlen=LATENCY_ROUNDS)
     crash_due = play.crash
     with stage.replay(set_up, play.flights, play.rate) as replay:
         while answered < play.flights and time.monotonic() - moved < PATIENCE_SECONDS:
@@ -84,7 +87,8 @@ def _watch(play: Play, set_up: Stage, supervisor: subprocess.Popen[bytes], tally
             view.rates.append((total - answered) / (now - begun - view.seconds))
             view.seconds, view.count, view.flights_in, answered = now - begun, tally.count, tally.flights_in(), total
             view.figures = figures.read(set_up.port) or view.figures
-            view.p50, view.p99 = (view.figures.latency_seconds(q, before) for q in (0.5, 0.99))
+            view.p50, view.p99 = (view.figures.latency_seconds(q, recent[0]) for q in (0.5, 0.99))
+            recent.append(view.figures)
             if crash_due and view.flights_in > play.flights / 2:
                 crash_due = False
                 _crash(supervisor, view, screen)
@@ -119,11 +123,15 @@ def _verdict(view: View, set_up: Stage, tally: Tally, seconds: float, console: C
     console.print()
     console.print(table)
     for reason, number in count.dead_letters.most_common():
-        console.print(f"  dead letters: {number:,} × {reason}", highlight=False)
+        console.print(f"  dead letters: {number:,} × {reason}", highlight=False, soft_wrap=True)
     equation = f"{flights_in:,} in = {count.predictions:,} predictions + {count.dead:,} dead letters"
     if sound:
         how = "exactly once" if set_up.mode == "exactly-once" else "at least once"
-        console.print(f"[bold green]✔[/] {equation}: every flight was answered, {how}.", highlight=False)
+        console.print(
+            f"[bold green]✔[/] {equation}: every flight was answered, {how}.", highlight=False, soft_wrap=True
+        )
     else:
-        console.print(f"[bold red]✘[/] {lost:,} flights were lost, {count.doubled:,} doubled.", highlight=False)
+        console.print(
+            f"[bold red]✘[/] {lost:,} flights were lost, {count.doubled:,} doubled.", highlight=False, soft_wrap=True
+        )
     return sound

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from worker.broker import ports
 from worker.broker.choose import Broker
+from worker.broker.process import LAUNCHER
 from worker.broker.topics import create_topics
 from worker.errors import TransportError, WorkerError
 from worker.shipped import shipped
@@ -101,12 +102,8 @@ def set_stage(folder: Path, broker: Broker) -> Stage:
 def workers(stage: Stage, processes: int) -> Iterator[subprocess.Popen[bytes]]:
     """``prediction-worker run --processes N``; its log goes to the stage's folder. Stopped at the end."""
     command = [sys.executable, "-m", "worker", "run", "--config", str(stage.settings), "--processes", str(processes)]
-    with stage.log.open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
-        try:
-            yield process
-        finally:
-            _stop(process)
+    with _running(command, stage.log, Path.cwd()) as process:
+        yield process
 
 
 @contextlib.contextmanager
@@ -117,12 +114,20 @@ def replay(stage: Stage, flights: int, rate: float) -> Iterator[subprocess.Popen
         *("--bootstrap", stage.bootstrap, "--topic", TOPIC, "--schema", str(shipped("schemas/flight.avsc"))),
         *("--limit", str(flights), "--rate", str(rate)),
     ]
-    with (stage.folder / "replay.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=_root(), stdout=log, stderr=log, start_new_session=True)  # noqa: S603
-        try:
-            yield process
-        finally:
-            _stop(process)
+    with _running(command, stage.folder / "replay.log", _root()) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _running(command: list[str], log: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block, and with this process however that ends."""
+    owned = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *command]
+    with log.open("wb") as output:
+        process = subprocess.Popen(owned, cwd=folder, stdout=output, stderr=output, start_new_session=True)  # noqa: S603
+    try:
+        yield process
+    finally:
+        _stop(process)
 
 
 def kill_one(supervisor: subprocess.Popen[bytes]) -> int | None:

@@ -45,16 +45,17 @@ class Tally:
     def __init__(self, stage: Stage) -> None:
         self.count = Count()
         self._schema = fastavro.parse_schema(json.loads(output_schema("prediction")))
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": stage.bootstrap,
-                "group.id": "flights-demo",
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 100,
-                "log_level": 0,
-            }
-        )
+        config: dict[str, Any] = {
+            "bootstrap.servers": stage.bootstrap,
+            "group.id": "flights-demo",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 100,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(config)
+        # Apart: a question about offsets would wait behind a fetch on the same connection.
+        self._watermarks = Consumer(config)
         known = self._consumer.list_topics(timeout=10).topics
         self._inputs = [TopicPartition(TOPIC, p) for p in known[TOPIC].partitions]
         outputs = (PREDICTIONS, DEAD_LETTERS)
@@ -65,12 +66,13 @@ class Tally:
 
     def flights_in(self) -> int:
         """Records in the input topic, as the broker counts them."""
-        return sum(self._consumer.get_watermark_offsets(p, timeout=10)[1] for p in self._inputs)
+        return sum(self._watermarks.get_watermark_offsets(p, timeout=10)[1] for p in self._inputs)
 
     def close(self) -> None:
         self._stopped.set()
         self._thread.join()
         self._consumer.close()
+        self._watermarks.close()
 
     def _read(self) -> None:
         while not self._stopped.is_set():
