@@ -14,17 +14,18 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 
 
 class OwnedProcess:
-    """Runs from construction on; its output goes to ``log``, appended.
+    """Runs from construction on; its output goes to ``log``, appended, and it holds ``lock`` open as long as it lives.
 
     The kernel ends the child when the thread that started it ends (``launch``). So that thread does nothing else than
     to wait for the child, and lives exactly as long: it does not matter which thread of ours made this object. The
     child has a session of its own, so that Ctrl-C in a terminal reaches the owner alone, which then stops it in order.
     """
 
-    def __init__(self, command: Sequence[str], *, directory: Path, log: Path) -> None:
+    def __init__(self, command: Sequence[str], *, directory: Path, log: Path, lock: int) -> None:
         self._command = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *command]
         self._directory = directory
         self._log = log
+        self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None
         self._started = threading.Event()
@@ -45,6 +46,7 @@ class OwnedProcess:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=(self._lock,),
                 )
         except OSError as error:
             self._failure = error

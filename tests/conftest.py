@@ -1,0 +1,60 @@
+"""What all tests share: the broker that they run on, topics of their own, and the options of the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from tests.support import kafka as kafka_support
+from tests.support.brokers import NO_KAFKA, KafkaUnderTest, NoKafkaError, any_kafka, no_kafka
+
+NEEDS_KAFKA = frozenset({"kafka", "apache_kafka"})
+
+
+class MakeTopic(Protocol):
+    def __call__(self, *, partitions: int = 1, name_prefix: str = "test", config: dict[str, str] | None = None) -> str:
+        """The name of a new topic that no other test has."""
+        ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-long", action="store_true", help="run the chaos tests as a campaign, not in short form")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not NEEDS_KAFKA.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(scope="session")
+def chaos_long(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--chaos-long"))
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaUnderTest]:
+    """A real Kafka, shared by all tests of the session."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found, reason = stack.enter_context(any_kafka()), ""
+        except NoKafkaError as error:
+            found, reason = None, str(error)
+        if found is None:
+            no_kafka(request.config, reason)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def make_topic(kafka: KafkaUnderTest) -> MakeTopic:
+    return functools.partial(kafka_support.make_topic, kafka.bootstrap)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (reason := config.stash.get(NO_KAFKA, None)) is not None:
+        terminalreporter.write_line(f"WARNING: nothing was tested on a real Kafka, {reason}", yellow=True, bold=True)
