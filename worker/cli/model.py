@@ -132,11 +132,11 @@ def show(
     if as_json:
         typer.echo(manifest.to_json().decode(), nl=False)
         return
+    typer.echo(f"digest {contents.digest}")
     _print_table(
         f"{manifest.name} {manifest.version}",
         ("", ""),
         [
-            ("digest", contents.digest),
             ("task", manifest.task),
             ("input", manifest.input),
             ("classes", ", ".join(manifest.classes) or "-"),
@@ -201,7 +201,9 @@ def _print_table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*headings, title=title, title_justify="left", show_header=any(headings))
+    table = Table(title=title, title_justify="left", show_header=any(headings))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(soft_wrap=True).print(table)
+    Console().print(table)

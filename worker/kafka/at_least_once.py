@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import DeliveryAborted, TransportError
-from worker.kafka.errors import error_of, stopping
+from worker.kafka.errors import client, error_of, stopping
 from worker.kafka.transactional import produce
 from worker.kafka.watchdog import Watchdog
 from worker.records import Committable, OutgoingBatch
@@ -31,7 +31,7 @@ class AtLeastOnceSink:
     """Implements ``ports.RecordSink``."""
 
     def __init__(self, config: Mapping[str, Any], consumer: Consumer, watchdog: Watchdog, flush_seconds: float) -> None:
-        self._producer = Producer(dict(config))
+        self._producer = client(Producer, config)
         self._consumer = consumer
         self._watchdog = watchdog
         self._flush_seconds = flush_seconds
@@ -56,7 +56,7 @@ class AtLeastOnceSink:
 
     def _commit(self, committable: Committable) -> None:
         offsets = [
-            Position(tp.topic, tp.partition, offset, committable.metadata.get(tp))
+            Position(tp.topic, tp.partition, offset, committable.metadata.get(tp, ""))
             for tp, offset in committable.offsets.items()
         ]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,16 @@ def batch_of(messages: Sequence[Message]) -> RecordBatch:
     )
 
 
-def plain_messages(outgoing: OutgoingBatch) -> list[dict[str, Any]]:
-    """For ``produce_batch``, which would drop headers silently: only for batches without any."""
-    columns = zip(outgoing.values.to_list(), outgoing.keys.to_list(), outgoing.partition.tolist(), strict=True)
-    return [{"value": value, "key": key, "partition": partition} for value, key, partition in columns]
+def plain_messages(outgoing: OutgoingBatch) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """By partition, for ``produce_batch``, which would drop headers silently: only for batches without any.
+
+    It ignores a message's own ``partition`` as well (it hands librdkafka no RD_KAFKA_MSG_F_PARTITION), so every
+    partition takes a call of its own.
+    """
+    for partition in np.unique(outgoing.partition).tolist():
+        rows = np.flatnonzero(outgoing.partition == partition)
+        columns = zip(outgoing.values.take(rows).to_list(), outgoing.keys.take(rows).to_list(), strict=True)
+        yield partition, [{"value": value, "key": key} for value, key in columns]
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

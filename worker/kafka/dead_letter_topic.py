@@ -46,6 +46,8 @@ class DeadLetterTopic:
 
     def __init__(self, settings: Settings) -> None:
         """Raises TransportError (no broker) and ConfigurationError (no such topic)."""
+        # By partition, the next offset after what ``read`` went through to its end.
+        self.reached: dict[int, int] = {}
         self.topic = settings.topics.dead_letters
         count = partition_counts(admin_config(settings), [self.topic]).get(self.topic)
         if count is None:
@@ -86,6 +88,7 @@ class DeadLetterTopic:
     def read(self, spans: Mapping[int, Span]) -> Iterator[Letter]:
         """The letters within, in offset order in each partition. Raises TransportError."""
         ends = {partition: span.end for partition, span in spans.items() if span.start < span.end}
+        self.reached.clear()
         self.consumer.assign([self._at(partition, spans[partition].start) for partition in ends])
         heard = time.monotonic()
         while ends:
@@ -132,7 +135,8 @@ class DeadLetterTopic:
             if error is None and offset < ends[partition]:
                 wanted.append(event)
             if error is not None or offset + 1 >= ends[partition]:
-                del ends[partition]
+                # An end that comes early is that of the committed letters: what an open transaction holds is still to come.
+                self.reached[partition] = ends.pop(partition) if error is None else min(offset, ends.pop(partition))
         if wanted:
             batch = batch_of(wanted)
             yield from (letter_of(batch.record(row)) for row in range(len(batch)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
 from confluent_kafka import KafkaError, KafkaException
 
 from worker.errors import ConfigurationError, Fenced, TransportError, WorkerError
@@ -13,6 +16,19 @@ _NOT_ALLOWED = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the ACLs of the transactional id",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the ACLs of the cluster",
 }
+
+
+Client = TypeVar("Client")
+
+
+def client(make: Callable[[dict[str, Any]], Client], config: Mapping[str, Any]) -> Client:
+    """A client of librdkafka's. Raises ConfigurationError for an option that it does not know or take."""
+    try:
+        return make(dict(config))
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"kafka.options: {error_of(error).str()}", hint="see librdkafka's CONFIGURATION.md"
+        ) from None
 
 
 def error_of(exception: KafkaException) -> KafkaError:

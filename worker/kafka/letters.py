@@ -6,7 +6,7 @@ the front came with the record (a letter of somebody else's that was taken for a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
 from typing import Any
 
 from worker.pipeline.dead_letters import DIALECTS, FIELD, MODEL_VERSION, REASON, REPLAYS, STAGE, WORKER_VERSION
@@ -15,7 +15,7 @@ from worker.records import Headers, Record, TopicPartition
 _WORKERS_OWN = (STAGE, REASON, FIELD, WORKER_VERSION, MODEL_VERSION)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Letter:
     """One record of the dead-letter topic. Texts are empty where a header is missing.
 
@@ -37,9 +37,9 @@ class Letter:
     worker_version: str
     model_version: str
     replays: int
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    own_headers: Headers = field(repr=False)
+    key: bytes | None = dataclasses.field(repr=False)
+    value: bytes | None = dataclasses.field(repr=False)
+    own_headers: Headers = dataclasses.field(repr=False)
 
     @property
     def place(self) -> str:
@@ -47,7 +47,7 @@ class Letter:
         return f"{self.partition}:{self.offset}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class LetterFilter:
     """Which letters are meant; None: any."""
 
@@ -63,7 +63,7 @@ class LetterFilter:
 
     def covers(self, other: LetterFilter) -> bool:
         """Whether every letter that ``other`` means is meant by this one, too."""
-        pairs = zip(self._wanted(), other._wanted(), strict=True)  # noqa: SLF001 - of the same class
+        pairs = zip(self._wanted(), other._wanted(), strict=True)
         return all(mine is None or mine == theirs for mine, theirs in pairs)
 
     def criteria(self) -> dict[str, Any]:

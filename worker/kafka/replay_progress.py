@@ -15,6 +15,7 @@ from worker.errors import ConfigurationError
 from worker.kafka.letters import Letter, LetterFilter
 
 _VERSION = 1
+_ANY_COUNT = 2**31
 MAX_METADATA_BYTES = 4_000  # the broker's default limit (offset.metadata.max.bytes) is 4,096
 
 
@@ -29,9 +30,7 @@ class Pass:
 
     def took(self, letter: Letter) -> bool:
         return (
-            self.start <= letter.offset < self.end
-            and letter.replays < self.max_replays
-            and self.filter.matches(letter)
+            self.start <= letter.offset < self.end and letter.replays < self.max_replays and self.filter.matches(letter)
         )
 
     def means_all_of(self, other: Pass) -> bool:
@@ -74,9 +73,9 @@ class Progress:
                 kept.append(one)
         return Progress((*kept, made))
 
-    def without(self, again: Pass) -> Progress:
-        """Less what ``again`` means: for a replay that starts over."""
-        return Progress(tuple(one for one in self.passes if not again.means_all_of(one)))
+    def without(self, again: LetterFilter) -> Progress:
+        """Less the passes that ``again`` covers: for a replay that starts over."""
+        return Progress(tuple(one for one in self.passes if not again.covers(one.filter)))
 
     def text(self) -> str:
         """For the committed offset's metadata. Raises ConfigurationError when it would not fit."""
@@ -93,23 +92,25 @@ class Progress:
         return text
 
     @staticmethod
-    def parse(text: str) -> Progress:
-        """Of committed metadata; empty: nothing has been replayed.
+    def parse(text: str, offset: int) -> Progress:
+        """Of what is committed for the partition; ``offset`` is negative where nothing is.
 
-        Raises ConfigurationError for what was not written here: to go on regardless could replay everything twice.
+        An offset without our metadata was set with Kafka's own tools: everything before it counts as replayed. Raises
+        ConfigurationError for other metadata: to go on regardless could replay everything twice.
         """
         if not text:
-            return Progress()
+            return Progress((Pass(LetterFilter(), _ANY_COUNT, 0, offset),) if offset > 0 else ())
         try:
             known = json.loads(text)
-            if known["v"] != _VERSION:
-                raise ValueError(known["v"])
-            return Progress(tuple(_pass(one) for one in known["passes"]))
-        except (ValueError, KeyError, TypeError) as error:
+            passes = tuple(_pass(one) for one in known["passes"]) if known["v"] == _VERSION else None
+        except (ValueError, KeyError, TypeError):
+            passes = None
+        if passes is None:
             raise ConfigurationError(
-                f"the progress of earlier replays can't be read ({type(error).__name__})",
+                "the progress of earlier replays can't be read",
                 hint="was it written by a newer version? --from-start forgets it, and replays everything again",
-            ) from None
+            )
+        return Progress(passes)
 
 
 def _pass(known: dict[str, int | str]) -> Pass:

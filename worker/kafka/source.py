@@ -16,7 +16,7 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.errors import TransportError
 from worker.kafka.batches import batch_of
-from worker.kafka.errors import error_of, stopping
+from worker.kafka.errors import client, error_of, stopping
 from worker.kafka.offsets import CommittedOffsets
 from worker.ports import Fetch, FetchLimit
 from worker.records import RecordBatch, TopicPartition
@@ -38,7 +38,7 @@ class KafkaSource:
 
     def __init__(self, config: Mapping[str, Any], topic: str, start: str) -> None:
         self._topic = topic
-        self._consumer = Consumer(dict(config) | {"error_cb": self._on_error})
+        self._consumer = client(Consumer, {**config, "error_cb": self._on_error})
         self._offsets = CommittedOffsets(self._consumer, start)
         self._assigned: set[int] = set()
         self._unknown: set[int] = set()  # ours, but the metadata committed for them has not been read yet

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from worker.errors import ConfigurationError, TransportError
-from worker.kafka.errors import error_of
+from worker.kafka.errors import client, error_of
 from worker.settings import Topics
 
 # A broker that is there answers within milliseconds; whoever mistyped its address should not wait for long.
@@ -23,7 +23,7 @@ CREATE = "prediction-worker topics create"
 
 def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[str, int]:
     """Partitions of each topic that exists. Raises TransportError when no broker answers."""
-    admin = AdminClient(dict(config))
+    admin = client(AdminClient, config)
     try:
         known = admin.list_topics(timeout=FIRST_ANSWER_SECONDS).topics
     except KafkaException as error:
@@ -57,7 +57,7 @@ def create_topics(config: Mapping[str, Any], topics: Topics, *, partitions: int,
     """Make the topics fit; what was done, a line each. An input that exists keeps its partitions."""
     counts = partition_counts(config, (topics.input, topics.predictions, topics.dead_letters))
     wanted = counts.get(topics.input, partitions)
-    admin = AdminClient(dict(config))
+    admin = client(AdminClient, config)
     missing = [name for name in (topics.input, topics.predictions, topics.dead_letters) if name not in counts]
     small = {name: count for name, count in counts.items() if count < wanted}
     done = []

@@ -16,7 +16,7 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.errors import DeliveryAborted, TransportError
 from worker.kafka.batches import plain_messages
-from worker.kafka.errors import error_of, stopping
+from worker.kafka.errors import client, error_of, stopping
 from worker.kafka.watchdog import Watchdog
 from worker.ports import Clock
 from worker.records import Committable, OutgoingBatch
@@ -32,13 +32,13 @@ class TransactionalSink:
         self, config: Mapping[str, Any], watchdog: Watchdog, clock: Clock, init_deadline_seconds: float
     ) -> None:
         self._watchdog = watchdog
-        self._producer = Producer(dict(config))
+        self._producer = client(Producer, config)
         self._initialise(clock, init_deadline_seconds)
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
         producer = self._producer
         offsets = [
-            Position(tp.topic, tp.partition, offset, committable.metadata.get(tp))
+            Position(tp.topic, tp.partition, offset, committable.metadata.get(tp, ""))
             for tp, offset in committable.offsets.items()
         ]
         self._call("begin_transaction", producer.begin_transaction)
@@ -102,12 +102,12 @@ def produce(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[...,
     if batch.headers:
         _produce_singly(producer, batch, on_delivery)
         return
-    messages = plain_messages(batch)
     arguments: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
-    taken = producer.produce_batch(batch.topic, messages, **arguments)
-    if taken != len(messages):
-        failed = next((str(m["_error"]) for m in messages if "_error" in m), "the queue is full")
-        raise BufferError(f"{len(messages) - taken} of {len(messages)} records were not taken: {failed}")
+    for partition, messages in plain_messages(batch):
+        taken = producer.produce_batch(batch.topic, messages, partition, **arguments)
+        if taken != len(messages):
+            failed = next((str(m["_error"]) for m in messages if "_error" in m), "the queue is full")
+            raise BufferError(f"{len(messages) - taken} of {len(messages)} records were not taken: {failed}")
 
 
 def _produce_singly(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[..., None] | None) -> None:

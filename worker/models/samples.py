@@ -36,7 +36,7 @@ def columns_from(X: Any, features: Sequence[Feature]) -> Columns:  # noqa: N803 
             raise ConfigurationError(f"X_test has shape {array.shape}, and there are {len(features)} features")
         raw = [array[:, i] for i in range(len(features))]
     columns = {
-        feature.name: column_of([_value(value, feature.kind) for value in column.tolist()], feature.kind)
+        feature.name: column_of(_values(column.tolist(), feature), feature.kind)
         for feature, column in zip(features, raw, strict=True)
     }
     return Columns(columns, len(X))
@@ -83,10 +83,16 @@ def _require(present: set[str], features: Sequence[Feature]) -> None:
         raise ConfigurationError(f"the test data have no column {', '.join(absent)}")
 
 
-def _value(value: Any, kind: Kind) -> Any:
-    if value is None or value != value or str(value) == "<NA>":  # noqa: PLR0124 - only NaN differs from itself
-        return None
-    return str(value) if kind.is_text else value
+def _values(values: Sequence[Any], feature: Feature) -> list[Any]:
+    try:
+        return [None if _is_missing(value) else _parsed(value, feature.kind) for value in values]
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"column {feature.name} holds values that are not of kind {feature.kind}") from None
+
+
+def _is_missing(value: Any) -> bool:
+    # only NaN differs from itself
+    return value is None or str(value) == "<NA>" or bool(value != value)  # noqa: PLR0124
 
 
 def _read(value: Any, feature: Feature, number: int) -> Any:
