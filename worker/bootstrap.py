@@ -11,12 +11,11 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from worker import __version__
 from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
-from worker.avro.framing import Framed, frame_detected, frame_raw
 from worker.avro.schema import RecordSchema
 from worker.clock import SystemClock
 from worker.errors import ConfigurationError
@@ -35,14 +34,12 @@ from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
 from worker.pipeline.process import Pipeline
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, RecordSink
-from worker.records import RecordBatch
-from worker.registry.files import SchemaFiles, read_schema
+from worker.registry.files import framing, read_schema
 from worker.service import PredictionWorker
-from worker.settings import Event, Settings
+from worker.settings import Settings
 from worker.shipped import output_schema
 
 _LOG = logging.getLogger(__name__)
-IDS_FILE = "ids.toml"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def prepare(settings: Settings) -> Prepared:
     served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)
     topics, limits = settings.topics, settings.dead_letters
     pipeline = Pipeline(
-        decoder=Decoder(schema, _framing(settings.event, schema)),
+        decoder=Decoder(schema, framing(settings.event, schema)),
         validator=Validator(schema),
         identity=identity,
         predictor=predictor,
@@ -137,14 +134,6 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         observer=observer,
         clock=clock,
     )
-
-
-def _framing(event: Event, schema: RecordSchema) -> Callable[[RecordBatch], Framed]:
-    if event.framing == "raw":
-        return lambda batch: frame_raw(batch, schema, event.max_bytes)
-    beside = event.schema_file.parent / IDS_FILE
-    lookup = SchemaFiles.read(schema, event.schema_ids or (beside if beside.exists() else None))
-    return lambda batch: frame_detected(batch, lookup, event.max_bytes)
 
 
 def _digest(settings: Settings, schema: RecordSchema, bundle_digest: str) -> str:

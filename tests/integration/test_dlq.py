@@ -13,15 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Position
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.conftest import MakeTopic
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all, read_all
-from worker.avro.schema import parse_schema
 from worker.cli.dlq import app
 from worker.errors import ConfigurationError, Fenced
 from worker.kafka.dead_letter_topic import DeadLetterTopic
@@ -64,6 +62,22 @@ def killing(self, name, function, *arguments):
 
 replay.TransactionalSink._call = killing
 replay.replay(load_settings(Path(config)), ReplayRequest(), chunk_records=5)
+"""
+# Runs `dlq` and sends itself a signal, as Ctrl-C does, once the first transaction is committed.
+INTERRUPTED = """
+import os, signal
+from worker.cli.dlq import app
+from worker.kafka import replay
+
+deliver = replay.TransactionalSink.deliver
+
+def interrupting(self, *arguments):
+    deliver(self, *arguments)
+    replay.TransactionalSink.deliver = deliver
+    os.kill(os.getpid(), signal.SIGINT)
+
+replay.TransactionalSink.deliver = interrupting
+app()
 """
 
 
@@ -196,11 +210,21 @@ def test_filters_leave_the_others_for_later(settings: Settings) -> None:
 
 def test_from_start_takes_all_again(settings: Settings) -> None:
     """Only when asked to, a replay takes what was replayed before; one that stops early can be gone on with."""
+    fill(settings, range(12))
+    replay(settings, ReplayRequest())
+    assert replay(settings, ReplayRequest(from_start=True, most=8), chunk_records=2)[Verdict.REPLAY] == 8
+    assert replay(settings, ReplayRequest())[Verdict.REPLAY] == 4
+    assert replayed(settings) == sorted([*range(12), *range(12)])
+
+
+def test_from_start_with_a_filter_takes_what_a_wider_replay_took(settings: Settings) -> None:
+    """Starting over means the letters of the filter, whatever has replayed them, and no others."""
     fill(settings, range(6))
     replay(settings, ReplayRequest())
-    assert replay(settings, ReplayRequest(from_start=True, most=2))[Verdict.REPLAY] == 2
-    assert replay(settings, ReplayRequest())[Verdict.REPLAY] == 4
-    assert replayed(settings) == sorted([*range(6), *range(6)])
+    again = ReplayRequest(LetterFilter(reason="malformed"), from_start=True)
+    assert replay(settings, again)[Verdict.REPLAY] == 2
+    assert replay(settings, ReplayRequest())[Verdict.REPLAY] == 0
+    assert replayed(settings) == sorted([*range(6), 0, 3])
 
 
 def test_since_goes_by_the_letters_time(settings: Settings) -> None:
@@ -223,6 +247,19 @@ def test_no_loop_is_endless(settings: Settings) -> None:
     assert Counter(value for r in found for name, value in r.headers if name == REPLAYS) == {b"3": 2, b"4": 2}
 
 
+def test_what_fails_for_ever_comes_back_three_times(settings: Settings) -> None:
+    """The count goes round with a record that is refused again and again, and ends its way."""
+    fill(settings, range(1))
+    seen = 0
+    for _ in range(6):
+        replay(settings, ReplayRequest())
+        back = read_all(settings.kafka.bootstrap, settings.topics.input)
+        if len(back) > seen:
+            fill(settings, range(1), back[-1].headers)
+        seen = len(back)
+    assert seen == 3
+
+
 def test_letters_of_others_are_left_alone(settings: Settings) -> None:
     """What is no dead letter of this group and input topic is never written to the input topic."""
     fill(settings, range(2), topic="somewhere-else")
@@ -230,6 +267,10 @@ def test_letters_of_others_are_left_alone(settings: Settings) -> None:
     done = replay(settings, ReplayRequest())
     assert done == {Verdict.FOREIGN: 3}
     assert replayed(settings) == []
+    with DeadLetterTopic(settings) as letters:
+        places = [Position(settings.topics.dead_letters, p) for p in (0, 1)]
+        gone_through = [p.offset for p in letters.consumer.committed(places, timeout=10)]
+        assert gone_through == [span.end for span in letters.spans().values()]
 
 
 def test_letters_of_an_open_transaction_are_still_to_come(settings: Settings) -> None:
@@ -281,6 +322,19 @@ def test_stopping_ends_between_transactions(settings: Settings) -> None:
     assert len(replayed(settings)) < 20
     replay(settings, ReplayRequest())
     assert replayed(settings) == list(range(20))
+
+
+def test_ctrl_c_ends_the_replay_command_cleanly(settings: Settings, config: Path) -> None:
+    """The first Ctrl-C lets the transaction in hand finish, says how far it got, and nothing is lost or doubled."""
+    fill(settings, range(1_200))
+    command = [sys.executable, "-c", INTERRUPTED, "replay", "-c", str(config), "--yes"]
+    ended = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "")
+    there = len(replayed(settings))
+    assert 500 <= there < 1_200
+    assert f"replayed {there} of 1200, then stopped" in ended.stdout
+    replay(settings, ReplayRequest())
+    assert replayed(settings) == list(range(1_200))
 
 
 def test_of_two_replays_the_first_is_fenced(settings: Settings) -> None:
@@ -462,8 +516,3 @@ def _drain(descriptor: int, into: bytearray) -> None:
         if not piece:
             return
         into += piece
-
-
-def test_the_schema_of_these_tests_is_sound() -> None:
-    """The verdicts above rest on it."""
-    assert parse_schema(json.dumps(SCHEMA)).fields[0].constraints.minimum == 0

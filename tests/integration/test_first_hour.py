@@ -108,7 +108,7 @@ def test_too_few_output_partitions(user: User, kafka: KafkaUnderTest) -> None:
     user.settings["topics"]["predictions"] = small
     code, text = user.says("run")
     assert code == ExitCode.CONFIGURATION
-    assert f"the topic {small} for predictions has 1 partitions, fewer than the input's 2" in text
+    assert f"the topic {small} for predictions has 1 partition, fewer than the input's 2" in text
     assert user.says("topics", "create")[0] == ExitCode.OK
     assert user.says("config", "check")[0] == ExitCode.OK
 

@@ -112,7 +112,7 @@ def _flights(view: View) -> RenderableType:
         table.add_column(name)
     for prediction in reversed(view.count.latest):
         late = prediction["label"] == "1"
-        verdict = f"{'[red]late' if late else '[green]on time'}[/] [dim]{prediction['score']:.0%} late"
+        verdict = f"{'[red]late' if late else '[green]on time'}[/]  [dim]risk {prediction['score']:.0%}"
         when = prediction["event_time"]
         shown = when.strftime("%d %b %H:%M") if isinstance(when, dt.datetime) else str(when)
         table.add_row("-".join(prediction["event_id"].split("-")[:3]), shown, verdict)

@@ -153,8 +153,8 @@ def require_running(process: subprocess.Popen[bytes], name: str, log: Path) -> N
 
 
 def _example(module: str) -> list[str]:
-    inside = f"{__package__.partition('.')[0]}._shipped." if _root() == Path(__file__).parents[2] / "worker" else ""
-    return [sys.executable, "-m", f"{inside}examples.flights.{module}"]
+    """To be run in ``_root()``."""
+    return [sys.executable, "-m", f"examples.flights.{module}"]
 
 
 def _root() -> Path:

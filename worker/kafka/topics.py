@@ -45,7 +45,7 @@ def check_topics(counts: Mapping[str, int], topics: Topics) -> None:
             problems.append(f"the topic {name} for {role} does not exist")
         elif counts[name] < counts.get(topics.input, 0):
             problems.append(
-                f"the topic {name} for {role} has {counts[name]} partitions, fewer than the input's {counts[topics.input]}"
+                f"the topic {name} for {role} has {_partitions(counts[name])}, fewer than the input's {counts[topics.input]}"
             )
     if problems:
         raise ConfigurationError(
@@ -66,11 +66,15 @@ def create_topics(config: Mapping[str, Any], topics: Topics, *, partitions: int,
             new = [NewTopic(name, num_partitions=wanted, replication_factor=replication) for name in missing]
             for name, future in admin.create_topics(new).items():
                 future.result()
-                done.append(f"created {name} with {wanted} partitions")
+                done.append(f"created {name} with {_partitions(wanted)}")
         if small:
             for name, future in admin.create_partitions([NewPartitions(name, wanted) for name in small]).items():
                 future.result()
-                done.append(f"raised {name} from {small[name]} to {wanted} partitions")
+                done.append(f"raised {name} from {small[name]} to {_partitions(wanted)}")
     except KafkaException as error:
         raise TransportError(f"topics could not be created: {error_of(error).str()}") from None
     return done
+
+
+def _partitions(count: int) -> str:
+    return "1 partition" if count == 1 else f"{count} partitions"

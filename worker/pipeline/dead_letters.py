@@ -41,6 +41,7 @@ STAGE, REASON, FIELD = "stage", "reason", "field"
 WORKER_VERSION, MODEL_VERSION = "worker.version", "model.version"
 # How often a record was replayed from the dead-letter topic: what fails again carries its count on, so no loop is endless.
 REPLAYS = "__dlq.replays"
+_COUNT_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,16 @@ class DeadLetterPolicy:
         return (*self._kept(batch.headers.get(refusal.row, ()), forged), *encoded)
 
     def _kept(self, headers: Headers, forged: set[str]) -> Headers:
-        """The record's own headers within the caps, less any that pretend to be ours."""
+        """The record's own headers within the caps, less any that pretend to be ours; the loop guard in any case."""
+        guard = [(name, value) for name, value in headers if name == REPLAYS and value and len(value) <= _COUNT_DIGITS]
         kept: list[tuple[str, bytes | None]] = []
         room = self.max_header_bytes
         for name, value in headers:
+            if name == REPLAYS:
+                continue
             room -= len(name) + len(value or b"")
             if len(kept) == self.max_headers or room < 0:
                 break
             if name not in forged:
                 kept.append((name, value))
-        return tuple(kept)
+        return (*guard[-1:], *kept)

@@ -10,12 +10,25 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from worker.avro.framing import UnknownSchema
+from worker.avro.framing import Framed, UnknownSchema, frame_detected, frame_raw
 from worker.avro.schema import RecordSchema, SchemaRefused, parse_schema
 from worker.errors import ConfigurationError
+from worker.records import RecordBatch
+from worker.settings import Event
+
+IDS_FILE = "ids.toml"
+
+
+def framing(event: Event, schema: RecordSchema) -> Callable[[RecordBatch], Framed]:
+    """How the settings say that records name their writer's schema. Raises ConfigurationError."""
+    if event.framing == "raw":
+        return lambda batch: frame_raw(batch, schema, event.max_bytes)
+    beside = event.schema_file.parent / IDS_FILE
+    lookup = SchemaFiles.read(schema, event.schema_ids or (beside if beside.exists() else None))
+    return lambda batch: frame_detected(batch, lookup, event.max_bytes)
 
 
 def read_schema(path: Path) -> RecordSchema:

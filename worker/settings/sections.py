@@ -1,58 +1,17 @@
-"""Settings: one TOML file, overridden by environment variables (``WORKER_KAFKA__BOOTSTRAP`` and so on).
+"""The sections of the settings: every setting with its type, default, bounds and meaning.
 
-Every problem is reported at once; a key that nobody knows is refused, with the one that was probably meant.
+``docs/configuration.md`` is written from here (``reference``).
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-import tomllib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.errors import ConfigurationError
-
-ENVIRONMENT_PREFIX = "WORKER_"
-_REFERENCES = ("env:", "file:")
-_SECRET_WORDS = (
-    "password",
-    "secret",
-    "token",
-    "key.pem",
-    "ssl.key",
-    "sasl.jaas",
-    "oauthbearer.config",
-    "certificate.pem",
-)
-STARS = "********"
-
-# librdkafka options that would break one of the two laws, or that have a name of their own here; with what to use instead.
-REFUSED_OPTIONS: Mapping[str, str] = {
-    "bootstrap.servers": "use kafka.bootstrap",
-    "metadata.broker.list": "use kafka.bootstrap",
-    "group.id": "use kafka.group",
-    "group.protocol": "use kafka.protocol",
-    "partition.assignment.strategy": "partitions are handed over cooperatively",
-    "enable.auto.commit": "offsets are committed only with what came of the records",
-    "enable.auto.offset.store": "offsets are committed only with what came of the records",
-    "auto.commit.interval.ms": "offsets are committed only with what came of the records",
-    "auto.offset.reset": "use delivery.start; a reset in mid-stream would skip records silently",
-    "isolation.level": "aborted records must not be predicted",
-    "enable.idempotence": "without it a retry doubles and reorders records",
-    "acks": "a record is delivered when all in-sync replicas have it",
-    "request.required.acks": "a record is delivered when all in-sync replicas have it",
-    "transactional.id": "it is made from kafka.group, the host's name and a slot",
-    "transaction.timeout.ms": "use delivery.transaction_timeout_seconds",
-    "enable.partition.eof": "the worker needs no end-of-partition events",
-    "message.timeout.ms": "a record that times out would be lost; use delivery.broker_timeout_seconds",
-    "delivery.timeout.ms": "a record that times out would be lost; use delivery.broker_timeout_seconds",
-}
+from worker.settings.options import REFUSED_OPTIONS, resolved
 
 Mode = Literal["exactly-once", "at-least-once"]
 Dialect = Literal["kafka", "connect", "spring"]
@@ -87,7 +46,7 @@ class Kafka(Section):
 
     def resolved_options(self) -> dict[str, str | int | float | bool]:
         """The options with ``env:`` and ``file:`` references replaced by the secrets that they name."""
-        return {name: _resolved(name, value) for name, value in self.options.items()}
+        return {name: resolved(name, value) for name, value in self.options.items()}
 
 
 class Topics(Section):
@@ -163,7 +122,9 @@ class Delivery(Section):
         default=15, ge=1, description="A call on the broker that hangs for longer ends the process."
     )
     broker_timeout_seconds: float = Field(
-        default=60, ge=1, description="How long to go on without a broker before exiting."
+        default=60,
+        ge=1,
+        description="How long to wait for the broker at the start, or for its acknowledgements, before exiting.",
     )
     grace_seconds: float = Field(
         default=20, ge=1, description="How long a stop may take before the process ends anyway."
@@ -227,108 +188,3 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)  # load_settings merges file and environment, so that either can be handed in
-
-
-def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from a TOML file and the environment, which wins.
-
-    Paths in the file are relative to the file. Raises ConfigurationError with every problem found.
-    """
-    values = _read_toml(path) if path else {}
-    if path:
-        _anchor(values, path.parent)
-    values = _merged(values, _from_environment(os.environ if environment is None else environment))
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        raise ConfigurationError([_describe(detail) for detail in error.errors()], hint=_hint(path)) from None
-
-
-def shown(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values, secrets starred: what ``config show`` prints."""
-    values = settings.model_dump(mode="json", by_alias=True)
-    options: dict[str, Any] = values["kafka"]["options"]
-    values["kafka"]["options"] = {name: STARS if is_secret(name, value) else value for name, value in options.items()}
-    return values
-
-
-def is_secret(name: str, value: object) -> bool:
-    """Whether an option's value must never be shown; a reference to a secret may be."""
-    secret = any(word in name for word in _SECRET_WORDS)
-    return secret and not (isinstance(value, str) and value.startswith(_REFERENCES))
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The part of the settings that environment variables hold, as nested values."""
-    names = {name.lower(): value for name, value in environment.items()}
-    source = EnvSettingsSource(Settings, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")
-    source.env_vars = names
-    values = source()
-    for name in names:
-        section, nested, _ = name.removeprefix(ENVIRONMENT_PREFIX.lower()).partition("__")
-        if name.startswith(ENVIRONMENT_PREFIX.lower()) and nested and section not in Settings.model_fields:
-            values[section] = {}  # reported as unknown
-    return values
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"there is no settings file {path}", hint="name one with --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
-
-
-def _anchor(values: dict[str, Any], folder: Path) -> None:
-    for section, key in (("event", "schema"), ("event", "schema_ids"), ("model", "bundle")):
-        holder = values.get(section)
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str(folder / holder[key])
-
-
-def _describe(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return f"{where} is not a setting{_suggestion(detail['loc'])}"
-    if detail["type"] == "missing":
-        return f"{where} is missing"
-    return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
-
-
-def _suggestion(location: Iterable[int | str]) -> str:
-    *sections, key = [str(part) for part in location]
-    model: Any = Settings
-    for section in sections:
-        model = model.model_fields[section].annotation
-    names = [info.alias or name for name, info in model.model_fields.items()]
-    close = difflib.get_close_matches(key, names, n=1)
-    return f"; did you mean {close[0]}?" if close else f" (known: {', '.join(sorted(names))})"
-
-
-def _hint(path: Path | None) -> str:
-    return f"correct {path} or the environment" if path else "name a settings file with --config"
-
-
-def _resolved(name: str, value: str | float | bool) -> str | int | float | bool:
-    if not isinstance(value, str) or not value.startswith(_REFERENCES):
-        return value
-    kind, _, place = value.partition(":")
-    try:
-        return os.environ[place] if kind == "env" else Path(place).read_text(encoding="utf-8").strip()
-    except KeyError:
-        raise ConfigurationError(
-            f"kafka.options.{name} names the environment variable {place}, which is not set"
-        ) from None
-    except OSError as error:
-        raise ConfigurationError(f"kafka.options.{name} names the file {place}: {error.strerror}") from None

@@ -1,0 +1,45 @@
+"""Settings: one TOML file, overridden by environment variables (``WORKER_KAFKA__BOOTSTRAP`` and so on).
+
+::
+
+    sections    every setting: type, default, bounds, meaning
+      └─ options    librdkafka's own: which are refused, which are secrets
+    loading     file + environment ──▶ Settings, or every problem at once
+    reference   docs/configuration.md, written from the sections
+"""
+
+from worker.settings.loading import ENVIRONMENT_PREFIX, STARS, load_settings, shown
+from worker.settings.options import REFUSED_OPTIONS, is_secret
+from worker.settings.sections import (
+    DeadLetters,
+    Delivery,
+    Dialect,
+    Event,
+    Kafka,
+    Mode,
+    Model,
+    Section,
+    Settings,
+    Telemetry,
+    Topics,
+)
+
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "REFUSED_OPTIONS",
+    "STARS",
+    "DeadLetters",
+    "Delivery",
+    "Dialect",
+    "Event",
+    "Kafka",
+    "Mode",
+    "Model",
+    "Section",
+    "Settings",
+    "Telemetry",
+    "Topics",
+    "is_secret",
+    "load_settings",
+    "shown",
+]
