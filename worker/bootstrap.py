@@ -26,14 +26,14 @@ from worker.kafka.source import KafkaSource
 from worker.kafka.topics import check_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.models import Bundle, BundlePredictor, bind, open_bundle
+from worker.models import BundlePredictor, bind, open_bundle
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
 from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
 from worker.pipeline.process import Pipeline
 from worker.pipeline.validate import Validator
-from worker.ports import Observer, RecordSink
+from worker.ports import Observer, Predictor, RecordSink
 from worker.registry.files import framing, read_schema
 from worker.service import PredictionWorker
 from worker.settings import Settings
@@ -49,35 +49,36 @@ class Prepared:
     pipeline: Pipeline
     limits: LimitPolicy
     batching: BatchingPolicy
-    bundle: Bundle
+    served_by: ServedBy
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Schema, bundle and pipeline. Raises ConfigurationError and ModelError."""
+    """Schema and bundle, checked against one another. Raises ConfigurationError and ModelError."""
     schema = read_schema(settings.event.schema_file)
     bundle = open_bundle(settings.model.bundle, digest=settings.model.digest)
     for warning in bundle.warnings:
         _LOG.warning("model bundle: %s", warning)
-    problems = list(bind(bundle.manifest, schema))
-    identity = Identity()
-    try:
-        identity = Identity.of(schema, settings.event.id, settings.event.time)
-    except ValueError as error:
-        problems.append(str(error))
+    problems = [*bind(bundle.manifest, schema), *Identity.problems(schema, settings.event.id, settings.event.time)]
     if problems:
         raise ConfigurationError(problems, hint=f"make {settings.event.schema_file} and the bundle's features agree")
     predictor = BundlePredictor(bundle)
     predictor.check_golden()
-    served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)
-    topics, limits = settings.topics, settings.dead_letters
+    return assemble(settings, schema, predictor, ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest))
+
+
+def assemble(settings: Settings, schema: RecordSchema, predictor: Predictor, served_by: ServedBy) -> Prepared:
+    """The pipeline around a predictor, and its policies. Raises ConfigurationError for id and time fields that don't fit."""
+    if problems := Identity.problems(schema, settings.event.id, settings.event.time):
+        raise ConfigurationError(problems)
+    limits, delivery = settings.dead_letters, settings.delivery
     pipeline = Pipeline(
         decoder=Decoder(schema, framing(settings.event, schema)),
         validator=Validator(schema),
-        identity=identity,
+        identity=Identity.of(schema, settings.event.id, settings.event.time),
         predictor=predictor,
         encoder=PredictionEncoder(output_schema("prediction"), served_by),
         dead_letters=DeadLetterPolicy(
-            topic=topics.dead_letters,
+            topic=settings.topics.dead_letters,
             group=settings.kafka.group,
             worker_version=__version__,
             model_version=f"{served_by.name} {served_by.version}",
@@ -85,15 +86,14 @@ def prepare(settings: Settings) -> Prepared:
             max_headers=limits.max_headers,
             max_header_bytes=limits.max_header_bytes,
         ),
-        predictions_topic=topics.predictions,
+        predictions_topic=settings.topics.predictions,
         timer=time.perf_counter,
         tombstones=settings.event.tombstones,
     )
-    delivery = settings.delivery
     return Prepared(
         pipeline=pipeline,
         limits=LimitPolicy(
-            digest=_digest(settings, schema, bundle.digest),
+            digest=_digest(settings, schema, served_by.digest),
             max_ratio=limits.max_ratio,
             window_records=limits.window_records,
             max_consecutive=limits.max_consecutive,
@@ -101,7 +101,7 @@ def prepare(settings: Settings) -> Prepared:
         batching=BatchingPolicy(
             delivery.latency_target_ms / 1_000, delivery.max_batch_records, delivery.max_batch_bytes
         ),
-        bundle=bundle,
+        served_by=served_by,
     )
 
 

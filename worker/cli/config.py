@@ -46,10 +46,8 @@ def check(
     settings = settings_from(config)
     _good("settings")
     prepared = bootstrap.prepare(settings)
-    manifest = prepared.bundle.manifest
-    _good(
-        f"schema and bundle ({manifest.name} {manifest.version}, {len(manifest.features)} features, golden rows agree)"
-    )
+    model = prepared.served_by
+    _good(f"schema and bundle ({model.name} {model.version}; its features are fed, its golden rows agree)")
     if not offline:
         topics = settings.topics
         names = (topics.input, topics.predictions, topics.dead_letters)

@@ -76,8 +76,8 @@ def _work(settings: Settings, *, alone: bool) -> None:
                 TelemetryServer(registry, health, host=settings.telemetry.host, port=settings.telemetry.port)
             )
         prepared = bootstrap.prepare(settings)
-        manifest = prepared.bundle.manifest
-        build = Build(__version__, manifest.name, manifest.version, settings.delivery.mode)
+        model = prepared.served_by
+        build = Build(__version__, model.name, model.version, settings.delivery.mode)
         metrics = MetricsObserver(registry, build, unix_time=time.time)
         worker = bootstrap.connect(settings, prepared, Observers([health, metrics, LoggingObserver(clock)]))
         _stop_on_signals(worker, health, settings.delivery.grace_seconds)

@@ -69,7 +69,7 @@ class BatchSize:
     policy: BatchingPolicy
     records: int = FIRST_BATCH_RECORDS
     mean_bytes: float = 0.0
-    cost: CostCurve = CostCurve()  # noqa: RUF009 - frozen, so one instance serves all
+    cost: CostCurve = CostCurve()
 
     def limit(self) -> FetchLimit:
         policy = self.policy

@@ -88,7 +88,8 @@ class DeadLetterPolicy:
 
     def _kept(self, headers: Headers, forged: set[str]) -> Headers:
         """The record's own headers within the caps, less any that pretend to be ours; the loop guard in any case."""
-        guard = [(name, value) for name, value in headers if name == REPLAYS and value and len(value) <= _COUNT_DIGITS]
+        counts = [value for name, value in headers if name == REPLAYS and value and len(value) <= _COUNT_DIGITS]
+        guard = [(REPLAYS, max(counts, key=_as_number))] if counts else []
         kept: list[tuple[str, bytes | None]] = []
         room = self.max_header_bytes
         for name, value in headers:
@@ -99,4 +100,8 @@ class DeadLetterPolicy:
                 break
             if name not in forged:
                 kept.append((name, value))
-        return (*guard[-1:], *kept)
+        return (*guard, *kept)
+
+
+def _as_number(count: bytes) -> int:
+    return int(count) if count.isdigit() else -1

@@ -28,19 +28,26 @@ class Identity:
 
     @staticmethod
     def of(schema: RecordSchema, id_field: str | None, time_field: str | None) -> Identity:
-        """Raises ValueError with what does not fit."""
+        """For fields without ``problems``."""
+        field = schema.field(time_field) if time_field is not None else None
+        logical = field.logical if field is not None and field.logical else "timestamp-millis"
+        return Identity(id_field, time_field, _PER_MILLISECOND.get(logical, 1))
+
+    @staticmethod
+    def problems(schema: RecordSchema, id_field: str | None, time_field: str | None) -> list[str]:
+        """What does not fit the schema, a line each."""
+        found = []
         if id_field is not None:
             field = schema.field(id_field)
             if field is None or field.nullable or field.kind not in (Kind.STRING, Kind.INT, Kind.LONG):
-                raise ValueError(
+                found.append(
                     f"event.id names {id_field}: the schema needs a string, int or long of that name, not nullable"
                 )
-        if time_field is None:
-            return Identity(id_field)
-        field = schema.field(time_field)
-        if field is None or field.nullable or field.kind is not Kind.LONG:
-            raise ValueError(f"event.time names {time_field}: the schema needs a timestamp of that name, not nullable")
-        return Identity(id_field, time_field, _PER_MILLISECOND.get(field.logical or "timestamp-millis", 1))
+        if time_field is not None:
+            field = schema.field(time_field)
+            if field is None or field.nullable or field.kind is not Kind.LONG:
+                found.append(f"event.time names {time_field}: the schema needs a timestamp of that name, not nullable")
+        return found
 
     def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> list[str]:
         """Ids of the batch rows ``rows``, whose columns are given."""

@@ -106,9 +106,7 @@ class InMemoryKafka:
         if record.timestamp_ms > 0:
             return record
         now_ms = int(self.clock.monotonic() * 1_000)
-        return Record(
-            record.topic, record.partition, record.offset, now_ms, record.key, record.value, record.headers
-        )
+        return Record(record.topic, record.partition, record.offset, now_ms, record.key, record.value, record.headers)
 
 
 class InMemoryProducer:
@@ -174,8 +172,4 @@ class InMemoryProducer:
 
 
 def committed_offsets(committable: Committable) -> dict[TopicPartition, CommittedOffset]:
-    return {
-        tp: CommittedOffset(offset, committable.metadata.get(tp, "")) for tp, offset in committable.offsets.items()
-    }
-
-
+    return {tp: CommittedOffset(offset, committable.metadata.get(tp, "")) for tp, offset in committable.offsets.items()}
