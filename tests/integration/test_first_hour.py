@@ -78,7 +78,7 @@ def test_all_is_well(user: User) -> None:
     """A right set-up passes the check."""
     code, text = user.says("config", "check")
     assert code == ExitCode.OK, text
-    assert "golden rows agree" in text
+    assert "its golden rows agree" in text
 
 
 def test_no_broker(user: User) -> None:
