@@ -71,6 +71,14 @@ class Slices:
         return Slices(self.buffer, self.start[indices], self.end[indices])
 
     @staticmethod
+    def joined(parts: Sequence[Slices]) -> Slices:
+        """One after another, in one buffer."""
+        shifts = np.cumsum([0, *(len(part.buffer) for part in parts[:-1])]).tolist()
+        start = [np.where(part.start < 0, -1, part.start + shift) for part, shift in zip(parts, shifts, strict=True)]
+        end = [part.end + shift for part, shift in zip(parts, shifts, strict=True)]
+        return Slices(b"".join(part.buffer for part in parts), np.concatenate(start), np.concatenate(end))
+
+    @staticmethod
     def of(items: Sequence[bytes | None]) -> Slices:
         lengths = np.fromiter((0 if item is None else len(item) for item in items), np.int64, len(items))
         end = np.cumsum(lengths, dtype=np.int64)

@@ -1,18 +1,28 @@
-"""Predictions to bytes: single-object encoding (``C3 01``, fingerprint, body), one buffer for all."""
+"""Predictions to bytes: single-object encoding (``C3 01``, fingerprint, body), written by columns into one buffer."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import fastavro
+import numpy as np
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from worker.avro.framing import SINGLE_OBJECT_MARKER
+from worker.avro.framing import SINGLE_OBJECT_BYTES, SINGLE_OBJECT_MARKER
+from worker.avro.rows import LONGEST_VARINT, WORD, ByteRows, padded
 from worker.columns import Scores
 from worker.records import IntArray, RecordBatch, Slices
+
+# The order in which ``encode`` writes; the schema file must agree.
+FIELDS = (
+    *("event_id", "event_time", "model_name", "model_version", "model_digest", "variant", "served_by"),
+    *("label", "score", "probabilities", "source_partition", "source_offset"),
+)
+ROLES = ("primary", "fallback", "default")
+_NULL, _NOT_NULL, _END_OF_ARRAY = b"\x00", b"\x02", b"\x00"
+_VARINTS = 4  # of the id's length, the time, the partition and the offset
+# All rows have room for the longest id; one that is out of all proportion gets a buffer of its own.
+_LARGEST_BUFFER_BYTES = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +42,13 @@ class Predicted:
 
     rows: IntArray
     scores: Scores
-    event_ids: Sequence[str]
+    event_ids: Slices
     event_times_ms: IntArray
+
+    def take(self, indices: IntArray) -> Predicted:
+        return Predicted(
+            self.rows[indices], self.scores.take(indices), self.event_ids.take(indices), self.event_times_ms[indices]
+        )
 
 
 class PredictionEncoder:
@@ -41,37 +56,54 @@ class PredictionEncoder:
 
     def __init__(self, schema_text: str, served_by: ServedBy) -> None:
         schema = json.loads(schema_text)
-        self._schema = fastavro.parse_schema(schema)
+        names = tuple(field["name"] for field in schema["fields"])
+        if names != FIELDS:
+            raise ValueError(f"the prediction schema has the fields {names}; this encoder writes {FIELDS}")
+        fields = (served_by.name, served_by.version, served_by.digest, served_by.variant)
         self._prefix = SINGLE_OBJECT_MARKER + bytes.fromhex(
             fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
         )
-        self._constant = {
-            "model_name": served_by.name,
-            "model_version": served_by.version,
-            "model_digest": served_by.digest,
-            "variant": served_by.variant,
-            "served_by": served_by.role,
-        }
+        self._model = b"".join(map(_string, fields)) + _long(ROLES.index(served_by.role))
 
     def encode(self, batch: RecordBatch, predicted: Predicted) -> Slices:
         """The values of the predictions, in the order of ``predicted.rows``."""
-        rows, scores = predicted.rows, predicted.scores
-        count = len(rows)
-        varying = zip(
-            predicted.event_ids,
-            predicted.event_times_ms.tolist(),
-            [None] * count if scores.label is None else [scores.classes[i] for i in scores.label.tolist()],
-            scores.score.tolist(),
-            [[]] * count if scores.probabilities is None else scores.probabilities.tolist(),
-            batch.partition[rows].tolist(),
-            batch.offset[rows].tolist(),
-            strict=True,
-        )
-        names = ("event_id", "event_time", "label", "score", "probabilities", "source_partition", "source_offset")
-        return Slices.of([self._value(dict(zip(names, values, strict=True))) for values in varying])
+        rows, scores, ids = predicted.rows, predicted.scores, padded(predicted.event_ids)
+        labels = [_NOT_NULL + _string(name) for name in scores.classes] or [_NULL]
+        # The constant bytes carry the label, which is one of few: a copy of them for each.
+        tails = [self._model + label for label in labels]
+        chances = scores.probabilities
+        width = SINGLE_OBJECT_BYTES + int((ids.end - ids.start).max(initial=0)) + max(map(len, tails))
+        width += WORD * (1 + len(scores.classes)) + (_VARINTS + 1) * LONGEST_VARINT
+        if width * len(rows) > _LARGEST_BUFFER_BYTES and len(rows) > 1:
+            middle = len(rows) // 2
+            halves = (np.arange(middle), np.arange(middle, len(rows)))
+            return Slices.joined([self.encode(batch, predicted.take(half)) for half in halves])
+        out = ByteRows(len(rows), width)
+        out.constant(self._prefix)
+        out.text(ids)
+        out.long(predicted.event_times_ms)
+        if scores.label is None:
+            out.constant(self._model + _NULL)
+        else:
+            out.choice(tails, scores.label)
+        out.double(scores.score)
+        if chances is not None and chances.shape[1]:
+            out.constant(_long(chances.shape[1]))
+            for k in range(chances.shape[1]):
+                out.double(chances[:, k])
+        out.constant(_END_OF_ARRAY)
+        out.long(batch.partition[rows])
+        out.long(batch.offset[rows])
+        return out.slices()
 
-    def _value(self, varying: dict[str, object]) -> bytes:
-        body = io.BytesIO()
-        body.write(self._prefix)
-        fastavro.schemaless_writer(body, self._schema, {**self._constant, **varying})
-        return body.getvalue()
+
+def _string(text: str) -> bytes:
+    content = text.encode()
+    return _long(len(content)) + content
+
+
+def _long(value: int) -> bytes:
+    """One zigzag varint."""
+    row = ByteRows(1, LONGEST_VARINT)
+    row.long(np.array([value], np.int64))
+    return row.slices()[0] or b""

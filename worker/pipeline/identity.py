@@ -8,7 +8,7 @@ import numpy as np
 
 from worker.avro.schema import Kind, RecordSchema
 from worker.columns import Columns
-from worker.records import IntArray, RecordBatch
+from worker.records import IntArray, RecordBatch, Slices
 
 _PER_MILLISECOND = {
     "timestamp-millis": 1,
@@ -49,12 +49,12 @@ class Identity:
                 found.append(f"event.time names {time_field}: the schema needs a timestamp of that name, not nullable")
         return found
 
-    def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> list[str]:
-        """Ids of the batch rows ``rows``, whose columns are given."""
+    def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> Slices:
+        """Ids of the batch rows ``rows``, whose columns are given, in UTF-8."""
         if self.id_field is not None:
-            return [str(value) for value in columns[self.id_field].values.tolist()]
+            return Slices.of([str(value).encode() for value in columns[self.id_field].values.tolist()])
         places = zip(batch.partition[rows].tolist(), batch.offset[rows].tolist(), strict=True)
-        return [f"{batch.topic}-{partition}-{offset}" for partition, offset in places]
+        return Slices.of([f"{batch.topic}-{partition}-{offset}".encode() for partition, offset in places])
 
     def times_ms(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> IntArray:
         """Event times in Unix milliseconds, int64 of the length of ``rows``."""
