@@ -57,6 +57,10 @@ class RecordSource(Protocol):
         """Records between our position and the end, for each partition of ours where that is known."""
         ...
 
+    def partitions(self) -> frozenset[TopicPartition]:
+        """Those that are ours at the moment."""
+        ...
+
     def close(self) -> None:
         """Leave the group, so that others take our partitions over at once."""
         ...
@@ -121,6 +125,10 @@ class Observer(Protocol):
 
     def progressed(self) -> None:
         """The loop has gone round once (with or without records)."""
+        ...
+
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        """The lag after a round without records; otherwise it comes with the report."""
         ...
 
     def delivered(self, report: BatchReport) -> None: ...

@@ -33,6 +33,7 @@ class PredictionWorker:
     clock: Clock
     _aborts: int = 0
     _stopping: bool = False
+    _partitions: frozenset[TopicPartition] = frozenset()
 
     def run(self) -> None:
         """Go on until ``stop``; then leave the group. Raises a WorkerError for whatever ends it otherwise."""
@@ -56,7 +57,9 @@ class PredictionWorker:
         self.observer.progressed()
         self.limits.unassigned(fetch.unassigned)
         self.limits.assigned(fetch.assigned)
+        self._note_partitions()
         if fetch.batch is None:
+            self.observer.lagging(self.source.lag())
             return 0
         outcome = self.pipeline.process(fetch.batch)
         counters = self._judge(fetch, fetch.batch, outcome)
@@ -70,8 +73,10 @@ class PredictionWorker:
         now = self.clock.monotonic()
         self._aborts = 0
         self.limits.accept(counters)
-        self.batch_size = self.batch_size.after(len(fetch.batch), fetch.batch.size_bytes, now - begun)
-        self.observer.delivered(self._report(fetch.batch, outcome, now - deliver_begun))
+        deliver_seconds = now - deliver_begun
+        size_bytes = fetch.batch.size_bytes
+        self.batch_size = self.batch_size.after(len(fetch.batch), size_bytes, now - begun, deliver_seconds)
+        self.observer.delivered(self._report(fetch.batch, outcome, deliver_seconds))
         return len(fetch.batch)
 
     def _judge(self, fetch: Fetch, batch: RecordBatch, outcome: Outcome) -> dict[TopicPartition, Counters]:
@@ -95,6 +100,12 @@ class PredictionWorker:
         if self._aborts >= MAX_ABORTS_IN_A_ROW:
             raise TransportError(f"{self._aborts} deliveries in a row were aborted: {error}") from error
         self.source.rewind(batch)
+
+    def _note_partitions(self) -> None:
+        ours = self.source.partitions()
+        if ours != self._partitions:
+            self._partitions = ours
+            self.observer.assignment(len(ours))
 
     def _report(self, batch: RecordBatch, outcome: Outcome, deliver_seconds: float) -> BatchReport:
         return BatchReport(

@@ -55,6 +55,10 @@ class AtLeastOnceSink:
         """Nothing is in flight between deliveries."""
 
     def _commit(self, committable: Committable) -> None:
+        # The client commits in its newest generation, and the broker does not ask who owns a partition: we must.
+        owned = {(p.topic, p.partition) for p in self._consumer.assignment()}
+        if lost := [str(tp) for tp in committable.offsets if (tp.topic, tp.partition) not in owned]:
+            raise DeliveryAborted(f"commit: {', '.join(lost)} went to another member")
         offsets = [
             Position(tp.topic, tp.partition, offset, committable.metadata.get(tp, ""))
             for tp, offset in committable.offsets.items()

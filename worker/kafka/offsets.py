@@ -31,7 +31,13 @@ class CommittedOffsets:
         Committed at once: with ``latest``, records that came between a crash and a first commit would be lost.
         Raises TransportError for a partition whose committed offset exists no longer: a reset would skip silently.
         """
-        for position in self._committed(partitions):
+        try:
+            self._start_at(self._committed(partitions))
+        except KafkaException as error:
+            raise stopping("committing the start offset", error_of(error)) from None
+
+    def _start_at(self, positions: Sequence[Position]) -> None:
+        for position in positions:
             low, high = self._consumer.get_watermark_offsets(
                 Position(position.topic, position.partition), timeout=TIMEOUT_SECONDS
             )

@@ -60,7 +60,9 @@ class KafkaSource:
         unassigned = frozenset(TopicPartition(self._topic, p) for p in self._gone)
         if self._gone and messages:
             _LOG.info("partitions %s were given up while a batch was gathered: reading it again", sorted(self._gone))
-            self._seek(batch_of(messages).first_offsets())
+            # What was lost and is ours again starts at its committed offset: somebody may have gone on from ours.
+            first = batch_of(messages).first_offsets()
+            self._seek({tp: offset for tp, offset in first.items() if tp.partition not in self._gone})
             messages = []
         if not messages:
             return Fetch(unassigned=unassigned)
@@ -80,8 +82,8 @@ class KafkaSource:
                 lags[TopicPartition(self._topic, partition)] = max(0, end - self._next[partition])
         return lags
 
-    def partitions(self) -> frozenset[int]:
-        return frozenset(self._assigned)
+    def partitions(self) -> frozenset[TopicPartition]:
+        return frozenset(TopicPartition(self._topic, partition) for partition in self._assigned)
 
     def close(self) -> None:
         self._consumer.close()

@@ -30,15 +30,16 @@ class BatchingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CostCurve:
-    """Moments of (records, seconds) over recent batches, exponentially forgotten."""
+    """Moments of (records, seconds) over recent batches, exponentially forgotten; ``work``: seconds before delivery."""
 
     weight: float = 0.0
     n: float = 0.0
     t: float = 0.0
     nn: float = 0.0
     nt: float = 0.0
+    work: float = 0.0
 
-    def after(self, records: int, seconds: float) -> CostCurve:
+    def after(self, records: int, seconds: float, deliver_seconds: float) -> CostCurve:
         keep = _MEMORY
         return CostCurve(
             keep * self.weight + 1,
@@ -46,6 +47,7 @@ class CostCurve:
             keep * self.t + seconds,
             keep * self.nn + records * records,
             keep * self.nt + records * seconds,
+            keep * self.work + seconds - deliver_seconds,
         )
 
     def fit(self) -> tuple[float, float]:
@@ -55,9 +57,9 @@ class CostCurve:
         mean_n, mean_t = self.n / self.weight, self.t / self.weight
         variance = self.nn / self.weight - mean_n**2
         covariance = self.nt / self.weight - mean_n * mean_t
-        # With all batches of one size the two can't be told apart: then everything is taken to be b.
+        # Batches of one size don't tell the two apart: then all but the delivery is taken to be the records'.
         prior = _PRIOR * mean_n**2
-        slope = (covariance + prior * mean_t / mean_n) / (variance + prior)
+        slope = (covariance + prior * self.work / self.n) / (variance + prior)
         slope = min(max(slope, 0.0), mean_t / mean_n)
         return mean_t - slope * mean_n, slope
 
@@ -77,17 +79,19 @@ class BatchSize:
         records = max(1, min(self.records, policy.max_batch_records, by_memory))
         return FetchLimit(records, policy.max_batch_bytes, policy.poll_seconds)
 
-    def after(self, records: int, size_bytes: int, seconds: float) -> BatchSize:
+    def after(self, records: int, size_bytes: int, seconds: float, deliver_seconds: float) -> BatchSize:
         """The state after a batch of so many records and bytes took so long from its poll's return to its commit.
+
+        ``deliver_seconds`` of it went by in the delivery.
 
         Grows at most twofold, and only after a full batch: what was never tried is not extrapolated far.
         """
         full = records >= self.limit().max_records
-        cost = self.cost.after(records, seconds)
+        cost = self.cost.after(records, seconds, deliver_seconds)
         fixed, each = cost.fit()
         target = self.policy.latency_target_seconds
         budget = max(target - fixed, target / 2)
-        best = int(budget / each) if each > 0 else self.policy.max_batch_records
-        most = 2 * self.records if full else self.records
-        size = max(SMALLEST_BATCH_RECORDS, min(best, most, self.policy.max_batch_records))
+        most = min(2 * self.records if full else self.records, self.policy.max_batch_records)
+        best = int(budget / each) if each * most > budget else most
+        size = max(SMALLEST_BATCH_RECORDS, best)
         return replace(self, records=size, mean_bytes=size_bytes / records, cost=cost)

@@ -45,8 +45,11 @@ class Identity:
                 )
         if time_field is not None:
             field = schema.field(time_field)
-            if field is None or field.nullable or field.kind is not Kind.LONG:
-                found.append(f"event.time names {time_field}: the schema needs a timestamp of that name, not nullable")
+            unit = (field.logical or "timestamp-millis") if field is not None else ""
+            if field is None or field.nullable or field.kind is not Kind.LONG or unit not in _PER_MILLISECOND:
+                found.append(
+                    f"event.time names {time_field}: the schema needs a timestamp in milli- or microseconds of that name, not nullable"
+                )
         return found
 
     def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> Slices:

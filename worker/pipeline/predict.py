@@ -17,6 +17,7 @@ from worker.ports import Predictor
 from worker.records import FloatArray, IntArray, Reason, Refusal, Stage
 
 BLAME_ROWS = 100
+_HINT = "nothing was committed; mend the bundle or roll it back, then start again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Predictio
     if scores.probabilities is not None:
         finite &= np.isfinite(scores.probabilities).all(axis=1)
     if not finite.all():
-        if not finite.any() and len(finite) >= BLAME_ROWS:
-            raise ModelError("the model's output is NaN or infinite for every row", hint="nothing was committed")
+        if not finite.any() and (len(finite) >= BLAME_ROWS or not predictor.is_sound()):
+            raise ModelError("the model's output is NaN or infinite for every row", hint=_HINT)
         detail = "the model's output is NaN or infinite"
         refusals += [
             Refusal(int(row), Stage.PREDICT, Reason.PREDICTION_NOT_FINITE, detail) for row in rows[predicted[~finite]]
@@ -73,7 +74,7 @@ def _bisect(
         indices = pending.pop()
         try:
             part = columns if len(indices) == len(columns) else columns.take(indices)
-            parts.append((indices, predictor.predict(part)))
+            parts.append((indices, _checked(predictor.predict(part), part)))
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - a model may raise anything; who is at fault is found by halving
@@ -87,11 +88,17 @@ def _bisect(
     return parts, failures
 
 
+def _checked(scores: Scores, part: Columns) -> Scores:
+    if len(scores) != len(part):
+        raise ModelError(f"the model gave {len(scores)} scores for {len(part)} rows", hint=_HINT)
+    return scores
+
+
 def _blame_model(failures: list[tuple[int, Exception]]) -> NoReturn:
     cause = failures[0][1]
     raise ModelError(
         f"the model fails on every row ({len(failures)} of {len(failures)} raised {type(cause).__name__})",
-        hint="nothing was committed; mend the bundle or roll it back, then start again",
+        hint=_HINT,
     ) from cause
 
 

@@ -6,9 +6,11 @@ Ready means that the model is verified and the consumer subscribed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from worker.ports import BatchReport, Clock
+from worker.records import TopicPartition
 
 PROGRESS_BOUND_SECONDS = 120.0
 START_BOUND_SECONDS = 300.0
@@ -59,6 +61,8 @@ class ProcessHealth:
 
     def progressed(self) -> None:
         self._progressed_at = self._clock.monotonic()
+
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None: ...
 
     def delivered(self, report: BatchReport) -> None: ...
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from worker.ports import BatchReport, Clock
+from worker.records import TopicPartition
 
 INTERVAL_SECONDS = 10.0
 
@@ -35,6 +37,9 @@ class LoggingObserver:
         if self._batches:
             self._sum_up(now)
         self._begin(now)
+
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        self._lag = sum(lag.values())
 
     def delivered(self, report: BatchReport) -> None:
         self._batches += 1

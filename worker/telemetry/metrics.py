@@ -64,6 +64,10 @@ class MetricsObserver:
         self._last_progress.set(now)
         self._show_lag(now)
 
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        self._pending_lag = lag
+        self._show_lag(self._unix_time())
+
     def delivered(self, report: BatchReport) -> None:
         now = self._unix_time()
         self._consumed.inc(report.records)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from worker.ports import BatchReport, Observer
+from worker.records import TopicPartition
 
 
 class Observers:
@@ -20,6 +21,10 @@ class Observers:
     def progressed(self) -> None:
         for observer in self._observers:
             observer.progressed()
+
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        for observer in self._observers:
+            observer.lagging(lag)
 
     def delivered(self, report: BatchReport) -> None:
         for observer in self._observers:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from worker.columns import Columns, NumberColumn, Scores
 from worker.ports import BatchReport
-from worker.records import BoolArray, FloatArray
+from worker.records import BoolArray, FloatArray, TopicPartition
 
 RowMask = Callable[[Columns], BoolArray]
 
@@ -80,12 +80,17 @@ class RecordingObserver:
     reports: list[BatchReport] = field(default_factory=list)
     aborts: list[Exception] = field(default_factory=list)
     partitions: int = 0
+    lag: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     def started(self) -> None:
         self.events.append("started")
 
     def progressed(self) -> None:
         self.events.append("progressed")
+
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        self.events.append("lagging")
+        self.lag = lag
 
     def delivered(self, report: BatchReport) -> None:
         self.events.append("delivered")

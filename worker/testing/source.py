@@ -38,6 +38,9 @@ class InMemorySource:
     def lag(self) -> Mapping[TopicPartition, int]:
         return {tp: self._kafka.log(tp).stable_end - at for tp, at in sorted(self._positions.items())}
 
+    def partitions(self) -> frozenset[TopicPartition]:
+        return frozenset(self._positions.keys() | self._waiting)
+
     def close(self) -> None:
         self._closed = True
         self._group.leave(self._member)

@@ -18,7 +18,7 @@ def settled(fixed: float, each: float, policy: BatchingPolicy = POLICY) -> int:
     size = BatchSize(policy)
     for _ in range(100):
         n = size.limit().max_records
-        size = size.after(n, n * 10, fixed + each * n)
+        size = size.after(n, n * 10, fixed + each * n, fixed)
     return size.limit().max_records
 
 
@@ -52,23 +52,25 @@ def test_never_too_small() -> None:
 
 def test_memory_bound() -> None:
     """Large records make small batches, down to one."""
-    assert BatchSize(POLICY).after(10, 10 * 100_000, 0.001).limit().max_records == 10
-    assert BatchSize(POLICY).after(1, 5_000_000, 0.001).limit().max_records == 1
+    assert BatchSize(POLICY).after(10, 10 * 100_000, 0.001, 0.0).limit().max_records == 10
+    assert BatchSize(POLICY).after(1, 5_000_000, 0.001, 0.0).limit().max_records == 1
 
 
 def test_grows_only_when_full() -> None:
     """A batch that was not full says nothing about larger ones."""
     before = BatchSize(POLICY)
-    assert before.after(3, 30, 0.001).records == before.records
-    assert before.after(FIRST_BATCH_RECORDS, 2_560, 0.001).records == 2 * FIRST_BATCH_RECORDS
+    assert before.after(3, 30, 1e-6, 0.0).records == before.records
+    assert before.after(FIRST_BATCH_RECORDS, 2_560, 0.001, 0.0).records == 2 * FIRST_BATCH_RECORDS
 
 
-@given(st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 10**8), st.floats(0, 100)), max_size=30))
+@given(
+    st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 10**8), st.just(0.0) | st.floats(1e-9, 100)), max_size=30)
+)
 def test_always_sane(batches: list[tuple[int, int, float]]) -> None:
     """Whatever the batches were like, the next is of at least one record and within the limits."""
     size = BatchSize(POLICY)
     for records, size_bytes, seconds in batches:
-        size = size.after(records, size_bytes, seconds)
+        size = size.after(records, size_bytes, seconds, seconds / 3)
         assert 1 <= size.limit().max_records <= POLICY.max_batch_records
 
 
@@ -81,7 +83,7 @@ def test_learns_the_curve() -> None:
     """From batches of different sizes both parts of the cost are found."""
     curve = CostCurve()
     for n in [100, 1_000, 4_000, 200, 2_000] * 4:
-        curve = curve.after(n, 0.01 + 2e-5 * n)
+        curve = curve.after(n, 0.01 + 2e-5 * n, 0.0)
     fixed, each = curve.fit()
     assert fixed == pytest.approx(0.01, rel=0.1)
     assert each == pytest.approx(2e-5, rel=0.1)

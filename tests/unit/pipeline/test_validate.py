@@ -29,26 +29,26 @@ def validated(declared: Any, values: list[Any], **words: Any) -> Validated:
 
 
 @pytest.mark.parametrize(
-    ("declared", "word", "bound", "good", "bad", "reason"),
+    ("declared", "rule", "good", "bad", "reason"),
     [
-        ("int", "minimum", 18, [18, 19], [17, -5], Reason.BELOW_MINIMUM),
-        ("int", "exclusiveMinimum", 18, [19], [18, 17], Reason.BELOW_MINIMUM),
-        ("int", "maximum", 100, [100, 99], [101], Reason.ABOVE_MAXIMUM),
-        ("int", "exclusiveMaximum", 100, [99], [100, 101], Reason.ABOVE_MAXIMUM),
-        ("long", "maximum", 2**53, [2**53], [2**53 + 1], Reason.ABOVE_MAXIMUM),
-        ("double", "minimum", 0.5, [0.5, 1e300], [0.4999], Reason.BELOW_MINIMUM),
-        ("float", "maximum", 0.1, [0.1], [0.2], Reason.ABOVE_MAXIMUM),
-        ("int", "enum", [1, 3], [1, 3], [2, 0], Reason.NOT_IN_ENUM),
-        ("string", "enum", ["a", "b"], ["a", "b"], ["c", ""], Reason.NOT_IN_ENUM),
-        ("string", "minLength", 2, ["ab", "äö"], ["a", ""], Reason.TOO_SHORT),
-        ("string", "maxLength", 2, ["ab", ""], ["abc"], Reason.TOO_LONG),
-        ("string", "pattern", "^[A-Z]{2}$", ["AB"], ["Ab", "ABC", ""], Reason.PATTERN_MISMATCH),
-        ("bytes", "maxLength", 2, [b"ab"], [b"abc"], Reason.TOO_LONG),
+        ("int", {"minimum": 18}, [18, 19], [17, -5], Reason.BELOW_MINIMUM),
+        ("int", {"exclusiveMinimum": 18}, [19], [18, 17], Reason.BELOW_MINIMUM),
+        ("int", {"maximum": 100}, [100, 99], [101], Reason.ABOVE_MAXIMUM),
+        ("int", {"exclusiveMaximum": 100}, [99], [100, 101], Reason.ABOVE_MAXIMUM),
+        ("long", {"maximum": 2**53}, [2**53], [2**53 + 1], Reason.ABOVE_MAXIMUM),
+        ("double", {"minimum": 0.5}, [0.5, 1e300], [0.4999], Reason.BELOW_MINIMUM),
+        ("float", {"maximum": 0.1}, [0.1], [0.2], Reason.ABOVE_MAXIMUM),
+        ("int", {"enum": [1, 3]}, [1, 3], [2, 0], Reason.NOT_IN_ENUM),
+        ("string", {"enum": ["a", "b"]}, ["a", "b"], ["c", ""], Reason.NOT_IN_ENUM),
+        ("string", {"minLength": 2}, ["ab", "äö"], ["a", ""], Reason.TOO_SHORT),
+        ("string", {"maxLength": 2}, ["ab", ""], ["abc"], Reason.TOO_LONG),
+        ("string", {"pattern": "^[A-Z]{2}$"}, ["AB"], ["Ab", "ABC", ""], Reason.PATTERN_MISMATCH),
+        ("bytes", {"maxLength": 2}, [b"ab"], [b"abc"], Reason.TOO_LONG),
     ],
 )
-def test_each_word(declared: str, word: str, bound: Any, good: list[Any], bad: list[Any], reason: Reason) -> None:
+def test_each_word(declared: str, rule: dict[str, Any], good: list[Any], bad: list[Any], reason: Reason) -> None:
     """Each constraint refuses what breaks it and nothing else, and names field and rule."""
-    found = validated(declared, [*good, *bad], **{word: bound})
+    found = validated(declared, [*good, *bad], **rule)
     assert found.rows.tolist() == [100 + i for i in range(len(good))]
     assert len(found.columns) == len(good)
     assert [(r.row, r.reason, r.field) for r in found.refusals] == [

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tests.unit.telemetry.test_metrics import REPORT
 from worker.ports import BatchReport
+from worker.records import TopicPartition
 from worker.telemetry.observers import Observers
 
 
@@ -16,6 +17,9 @@ class Recording:
 
     def progressed(self) -> None:
         self.told.append("progressed")
+
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        self.told.append(lag)
 
     def delivered(self, report: BatchReport) -> None:
         self.told.append(report)
@@ -38,7 +42,8 @@ def test_each_is_told_everything() -> None:
     observers.started()
     observers.assignment(2)
     observers.progressed()
+    observers.lagging(REPORT.lag)
     observers.delivered(REPORT)
     observers.aborted(error)
     observers.stopped()
-    assert first.told == second.told == ["started", 2, "progressed", REPORT, error, "stopped"]
+    assert first.told == second.told == ["started", 2, "progressed", REPORT.lag, REPORT, error, "stopped"]

@@ -1,0 +1,112 @@
+"""What users test their own models with: the whole worker, in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import worker.testing
+from worker.avro.schema import parse_schema
+from worker.errors import ConfigurationError, DeadLetterLimit, DeliveryAborted, ModelError
+from worker.models import pack
+from worker.records import Reason, Record, Stage
+from worker.settings import DeadLetters, Event, Kafka, Model, Settings, Topics
+from worker.testing import DeadLetterOf, PredictionOf, StubPredictor, WorkerHarness
+
+LOAN = Path(__file__).parent.parent / "fixtures" / "loan.avsc"
+GOOD = {"application_id": "a", "age": 30, "credit_score": 700, "income": 5.0, "purpose": "car"}
+
+
+def test_each_kind_of_record() -> None:
+    """A mapping, bytes, a tombstone and a record each become what they become in production."""
+    harness = worker.testing.harness(schema=LOAN, predictor=StubPredictor(), event_id="application_id")
+    value = harness.run([GOOD]).predictions
+    assert value[0].event_id == "a"
+    own = Record("events", 0, 0, 5, b"key", b"junk!", (("h", b"1"),))
+    result = harness.run([{**GOOD, "age": 17}, b"", None, own, {**GOOD, "application_id": "b"}])
+    assert [(d.row, d.stage, d.reason, d.field) for d in result.dead_letters] == [
+        (0, Stage.VALIDATE, Reason.BELOW_MINIMUM, "age"),
+        (1, Stage.FRAMING, Reason.EMPTY_VALUE, None),
+        (3, Stage.FRAMING, Reason.UNKNOWN_FRAMING, None),
+    ]
+    letter, prediction = result.of(3), result.of(4)
+    assert isinstance(letter, DeadLetterOf)
+    assert (letter.key, letter.value, letter.headers[0]) == (b"key", b"junk!", ("h", b"1"))
+    assert result.of(2) is None
+    assert isinstance(prediction, PredictionOf)
+    assert prediction.event_id == "b"
+
+
+def test_schema_text() -> None:
+    """The schema may be given as text, and tombstones may be dead letters."""
+    harness = worker.testing.harness(schema=LOAN.read_text(), predictor=StubPredictor(), tombstones="dead-letter")
+    assert [letter.reason for letter in harness.run([None]).dead_letters] == [Reason.EMPTY_VALUE]
+
+
+def test_bundle(tmp_path: Path) -> None:
+    """A packed model answers as the model itself does."""
+    random = np.random.default_rng(1)
+    features = np.column_stack([random.integers(18, 100, 300), random.integers(300, 850, 300)]).astype(np.float64)
+    model = LogisticRegression().fit(features, features[:, 1] > 600)
+    schema = parse_schema(LOAN.read_text())
+    names = ["age", "credit_score"]
+    pack(
+        model, to=tmp_path / "loans", name="loans", version="1.0.0", X_test=features[:50],
+        y_test=(features[:, 1] > 600)[:50], features=names, schema=schema,
+    )  # fmt: skip
+    harness = worker.testing.harness(schema=LOAN, bundle=tmp_path / "loans", event_id="application_id")
+    result = harness.run([{**GOOD, "age": int(age), "credit_score": int(score)} for age, score in features[:20]])
+    expected = model.predict_proba(features[:20])[:, 1]
+    assert [p.score for p in result.predictions] == pytest.approx(expected.tolist(), abs=1e-9)
+    assert {p.model_name for p in result.predictions} == {"loans"}
+
+
+def test_abort() -> None:
+    """After an ordered abort the results are there once."""
+    harness = worker.testing.harness(schema=LOAN, predictor=StubPredictor())
+    harness.kafka.fail_next("commit_transaction", DeliveryAborted("passing"))
+    assert len(harness.run([GOOD, GOOD]).predictions) == 2
+
+
+def test_no_such_call() -> None:
+    """A fault can be ordered only for a call that there is."""
+    harness = worker.testing.harness(schema=LOAN, predictor=StubPredictor())
+    with pytest.raises(ValueError, match="there is no call begin"):
+        harness.kafka.fail_next("begin", DeliveryAborted("x"))  # type: ignore[arg-type]  # that is the point
+
+
+def test_what_no_producer_could_write() -> None:
+    """A mapping that the schema can't hold is the test's own fault, and says which."""
+    harness = worker.testing.harness(schema=LOAN, predictor=StubPredictor())
+    with pytest.raises(ValueError, match="record 1 can't be encoded"):
+        harness.run([GOOD, {"age": 3}])
+
+
+def test_what_stops_a_worker() -> None:
+    """Faults that are not a record's are raised."""
+    with pytest.raises(ConfigurationError, match="no model"):
+        worker.testing.harness(schema=LOAN)
+    with pytest.raises(ConfigurationError, match="names nothing"):
+        worker.testing.harness(schema=LOAN, predictor=StubPredictor(), event_id="nothing")
+    broken = worker.testing.harness(schema=LOAN, predictor=StubPredictor(fails_always=True, sound=False))
+    with pytest.raises(ModelError):
+        broken.run([GOOD])
+
+
+def test_settings_of_ones_own() -> None:
+    """Made of the settings that are deployed, the limits are in force, too."""
+    values = {"schema": LOAN, "framing": "raw"}
+    settings = Settings(
+        kafka=Kafka(bootstrap="nowhere", group="g"),
+        topics=Topics(input="in"),
+        event=Event(**values),  # type: ignore[arg-type]  # one mapping for two types
+        model=Model(bundle=Path("unused")),
+        dead_letters=DeadLetters(max_consecutive=3),
+    )
+    harness = WorkerHarness(settings, StubPredictor())
+    assert len(harness.run([GOOD]).predictions) == 1
+    with pytest.raises(DeadLetterLimit):
+        harness.run([b"junk"] * 3)
