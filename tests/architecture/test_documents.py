@@ -14,13 +14,14 @@ import typer
 from tests.architecture.source import ROOT, documents
 from worker.cli import app
 from worker.errors import ExitCode
+from worker.settings import load_settings
 from worker.settings.reference import configuration_page
 
 FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 INDENTED = re.compile(r"^(?: {4,}|\t)(\S.*)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-TREE = re.compile(r"^(?:worker|tests|docs|schemas|examples|k8s|bench|\.ci)/[\w./-]+$")
+TREE = re.compile(r"^((?:worker|tests|docs|schemas|examples|k8s|bench|\.ci)/[\w./-]+?)(?:::(\w+))?$")
 VERBS = frozenset(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 every_document = pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -118,9 +119,22 @@ def anchors(text: str) -> set[str]:
 
 @every_document
 def test_files_named_exist(path: Path) -> None:
-    """Every path of the tree that a document names between backticks is there."""
-    named = {code for code in INLINE.findall(path.read_text("utf-8")) if TREE.match(code)}
-    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    """Every path of the tree that a document names between backticks is there, and every test within it."""
+    named = {match for code in INLINE.findall(path.read_text("utf-8")) if (match := TREE.match(code))}
+    assert sorted(match[0] for match in named if not is_there(*match.groups())) == []
+
+
+def is_there(name: str, test: str | None) -> bool:
+    """``test`` is the name of a test function in the file, or the beginning of the names of several."""
+    path = ROOT / name
+    return path.exists() and (test is None or f"def {test}" in path.read_text("utf-8"))
+
+
+def test_the_readme_shows_settings_that_load(tmp_path: Path) -> None:
+    """The settings in README.md are a file that the worker takes."""
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "worker.toml").write_text(shown, "utf-8")
+    assert load_settings(tmp_path / "worker.toml", {}).delivery.mode == "exactly-once"
 
 
 def test_settings_are_documented() -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from tests.architecture.source import ROOT, Module, modules, text_files
 
-TIMED = ("tests.integration", "tests.chaos")
+# How those wait for a broker or a process: for a condition, never for a time alone.
+WAITING = "tests.support.waiting"
+TIMED = ("tests.integration", "tests.chaos", WAITING)
 MACHINE_PATH = re.compile(r"/(?:work|root|home/\w+|Users/\w+)/")
 LEFT_OVER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 # Tests that start processes and brokers of their own have something to wait for.
@@ -21,6 +23,7 @@ def test_no_mocks_and_no_sleeps(module: Module) -> None:
     calls = [node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
     names = [f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls]
     assert "sleep" not in names
+    assert WAITING not in module.imports()
 
 
 @pytest.mark.parametrize("module", modules("tests"), ids=lambda module: module.name)

@@ -40,7 +40,20 @@ ALLOWED: dict[str, frozenset[str]] = {
 
 # Nothing with which to read a clock, an environment or a file, to wait, or to log.
 PURE_LIBRARIES = frozenset(
-    {"__future__", "collections", "dataclasses", "enum", "functools", "io", "itertools", "json", "math", "re", "typing"}
+    {
+        "__future__",
+        "collections",
+        "dataclasses",
+        "enum",
+        "functools",
+        "io",
+        "itertools",
+        "json",
+        "math",
+        "re",
+        "struct",
+        "typing",
+    }
 ) | {"numpy", "scipy", "fastavro"}
 
 # Which rooms may know a library; whoever exchanges it has only those to look at.

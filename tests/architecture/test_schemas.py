@@ -27,7 +27,7 @@ def encoded() -> bytes:
     empty = Slices.of([b""])
     batch = RecordBatch("events", np.array([3]), np.array([70_000]), np.array([0]), empty, empty)
     scores = Scores(np.array([0.75]), ("no", "yes"), np.array([1]), np.array([[0.25, 0.75]]))
-    predicted = Predicted(np.array([0]), scores, ["event-1"], np.array([1_356_998_400_000]))
+    predicted = Predicted(np.array([0]), scores, Slices.of([b"event-1"]), np.array([1_356_998_400_000]))
     served_by = ServedBy("fraud", "1.2.3", "ab" * 32)
     return PredictionEncoder(output_schema("prediction"), served_by).encode(batch, predicted)[0] or b""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,12 @@ class Campaign:
         """Of everything produced so far; the workers must have ended or have nothing left to do."""
         stream = self.stream.first(self.producer.produced)
         return judge(self.bootstrap, self.topic, stream, self.offsets.now(), self.offsets.samples)
+
+
+def verdicts(campaigns: Sequence[Campaign]) -> list[Verdict]:
+    """Of several that ran at the same time: reading is mostly waiting."""
+    with ThreadPoolExecutor(6) as pool:
+        return list(pool.map(Campaign.verdict, campaigns))
 
 
 @contextlib.contextmanager

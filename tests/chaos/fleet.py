@@ -28,6 +28,7 @@ class ChildProcess:
         environment = os.environ | {
             "TMPDIR": str(log.parent),
             "OMP_NUM_THREADS": "1",
+            "PYTHONWARNINGS": "ignore::RuntimeWarning",  # numpy's, of the rows that the model is to raise on
             "WORKER_KAFKA__OPTIONS": json.dumps({"client.id": self.name}),  # tells members of the group apart
         }
         with log.open("wb") as output:

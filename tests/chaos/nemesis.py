@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.chaos.campaign import GRACE_SECONDS, Campaign, say
 from tests.chaos.fleet import ChildProcess
@@ -19,6 +20,7 @@ from worker.errors import ExitCode
 # How a worker may end that nobody told to: each asks for a restart, which is what a supervisor would do.
 _RESTART = {int(ExitCode.TRANSPORT), int(ExitCode.FENCED), int(ExitCode.STUCK)}
 _BROKER_PAUSE_SECONDS = 3.0
+WORKERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,62 +51,70 @@ class Nemesis:
         """One blow by name, at a fleet that has just begun with a portion of work; the fallen are replaced afterwards."""
         if blow not in AT_ONCE:
             self.campaign.await_settled()
+        self._begin(blow, portion)
+        self.blows[blow] += 1
+        BLOWS[blow](self, portion)
+        self.tend()
+
+    def _begin(self, blow: str, portion: int) -> None:
         self.campaign.producer.append(portion)
         self.campaign.await_progress()
         time.sleep(self.random.uniform(0.0, 0.3))
+        if not self.campaign.lag():  # they were quicker: strike at the very beginning of more
+            self.campaign.producer.append(portion // 4)
         self.lags.append(self.campaign.lag())
         say(f"{time.monotonic() - self.campaign.began:6.1f} s  {blow}, {self.lags[-1]} events waiting")
-        self.blows[blow] += 1
-        BLOWS[blow](self)
-        self.tend()
 
-    def kill_busy(self) -> None:
+    def kill_busy(self, _: int) -> None:
         """One that is in the midst of work."""
-        self._kill(self.random.choice(self.campaign.busy()))
+        self._kill(self.random.choice(self.campaign.busy() or self.campaign.fleet.running))
 
-    def kill_any(self) -> None:
+    def kill_any(self, _: int) -> None:
         """Whoever it is, and whatever the group is doing: a start, a rebalance."""
         self._kill(self._victim())
 
-    def kill_all(self) -> None:
+    def kill_all(self, _: int) -> None:
         for worker in self.campaign.fleet.running:
             self._kill(worker)
 
-    def pause_one(self) -> None:
+    def pause_one(self, _: int) -> None:
         """Long enough, at times, for the group to give its partitions to others: it wakes as a zombie."""
         victim = self._victim()
         victim.send(signal.SIGSTOP)
         time.sleep(self.random.choice((0.5, 3.0, 8.0, 14.0)))
         victim.send(signal.SIGCONT)
 
-    def zombie(self) -> None:
+    def zombie(self, _: int) -> None:
         victim = self._victim()
         victim.send(signal.SIGSTOP)
         time.sleep(8.0)
         victim.send(signal.SIGCONT)
 
-    def rolling_restart(self) -> None:
-        """One after the other is stopped in order and replaced, each only once the group works again."""
+    def rolling_restart(self, portion: int) -> None:
+        """One after the other is stopped in order, in the midst of work, and replaced once its successor is ready."""
+        *_, last = self.campaign.fleet.running
         for worker in self.campaign.fleet.running:
             self._expected.add(worker.name)
             worker.send(signal.SIGTERM)
             status = worker.await_exit(GRACE_SECONDS)
             assert status == ExitCode.OK, f"{worker.name} ended with {status}\n{worker.last_words()}"
             self.exits[status] += 1
-            self.campaign.fleet.start()
-            self.campaign.await_progress()
+            successor = self.campaign.fleet.start()
+            self.campaign.await_that(f"{successor.name} is ready", partial(getattr, successor, "ready"), 60)
+            if worker is not last:
+                self._begin("next of it", portion // WORKERS)
 
-    def pause_broker(self) -> None:
+    def pause_broker(self, _: int) -> None:
         if self.broker is None:
             return
         self.broker.pause()
         time.sleep(_BROKER_PAUSE_SECONDS)
         self.broker.resume()
 
-    def nothing(self) -> None:
+    def nothing(self, _: int) -> None:
         self.campaign.await_progress()
 
-    def tend(self, size: int = 3) -> None:
+    def tend(self) -> None:
         """Restart what has ended. A worker that ended otherwise than by a blow, or for a restart, is a bug."""
         for worker in self.campaign.fleet.workers:
             status = worker.exit_status
@@ -114,7 +124,7 @@ class Nemesis:
             say(f"          {worker.name} ended with {status}: {worker.last_words().splitlines()[-1]}")
             self.exits[status] += 1
             self._expected.add(worker.name)
-        while len(self.campaign.fleet.running) < size:
+        while len(self.campaign.fleet.running) < WORKERS:
             self.campaign.fleet.start()
 
     def _victim(self) -> ChildProcess:
@@ -126,7 +136,7 @@ class Nemesis:
         self.exits[-signal.SIGKILL] += 1
 
 
-BLOWS: dict[str, Callable[[Nemesis], None]] = {
+BLOWS: dict[str, Callable[[Nemesis, int], None]] = {
     "kill -9 at work": Nemesis.kill_busy,
     "kill -9 at once": Nemesis.kill_any,
     "kill -9 of all": Nemesis.kill_all,

@@ -10,6 +10,8 @@ import io
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,25 +27,28 @@ from worker.records import IntArray, Record
 
 PREDICTION = fastavro.parse_schema(json.loads(Path("schemas/prediction.avsc").read_text("utf-8")))
 HEADER_BYTES = 10
-SAMPLE_SECONDS = 0.2
+SAMPLE_SECONDS = 0.5
 
 
 def judge(
     bootstrap: str, topic: str, stream: Stream, committed: dict[int, int], samples: Sequence[dict[int, int]]
 ) -> Verdict:
     """Read input, predictions and dead letters, and check them. Raises when the input is not what was produced."""
-    records, hung = {}, []
-    for name in (topic, f"{topic}.predictions", f"{topic}.dlq"):
-        try:
-            records[name] = read_all(bootstrap, name, "read_committed")
-        except AssertionError as stuck:  # a transaction was left open: judge what can be seen all the same
-            hung.append(str(stuck))
-            records[name] = read_all(bootstrap, name, "read_uncommitted")
-    written, predictions, letters = records.values()
+    names = (topic, f"{topic}.predictions", f"{topic}.dlq")
+    with ThreadPoolExecutor(len(names)) as pool:
+        (written, _), (predictions, hung), (letters, hung_too) = pool.map(partial(_read, bootstrap), names)
     produced = {(int(p), int(o)): v for p, o, v in zip(stream.partition, stream.offset, stream.value, strict=True)}
     assert produced == {(r.partition, r.offset): r.value for r in written}, "the input is not what was produced"
     offsets = GroupOffsets(committed, samples)
-    return check(stream, to_predictions(predictions), to_dead_letters(letters), offsets, hung)
+    return check(stream, to_predictions(predictions), to_dead_letters(letters), offsets, hung + hung_too)
+
+
+def _read(bootstrap: str, topic: str) -> tuple[list[Record], list[str]]:
+    """What can be seen of the topic; and, should a transaction hang, where."""
+    try:
+        return read_all(bootstrap, topic, "read_committed"), []
+    except AssertionError as stuck:
+        return read_all(bootstrap, topic, "read_uncommitted"), [str(stuck)]
 
 
 def to_predictions(records: Sequence[Record]) -> Predictions:

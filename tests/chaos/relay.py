@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ def _become_worker(leg: Leg, runner: int, relay: int) -> NoReturn:
         os.dup2(log, sys.stderr.fileno())
         sys.argv = ["worker_main", "--config", str(leg.config), *leg.runners[runner]]
         code = guarded(worker_main)
+    except Exception:  # noqa: BLE001 - told in the log, where the interpreter's own end would have told it
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)  # not the relay's own clean-up

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import GRACE_SECONDS, Campaign, say
+from tests.chaos.campaign import GRACE_SECONDS, Campaign, open_campaign, say
 from tests.chaos.checker import Fault, Mode, Verdict
 from tests.chaos.conftest import OpenCampaign
-from tests.chaos.nemesis import Broker, Nemesis
+from tests.chaos.nemesis import WORKERS, Broker, Nemesis
 from tests.support.brokers import KafkaUnderTest
+from tests.support.kafka import read_all
+from worker.broker.apache import ApacheKafka
 from worker.errors import ExitCode
 
 pytestmark = pytest.mark.chaos
-WORKERS = 3
-SHORT = ["kill -9 at work", "kill -9 at once"] * 3 + ["zombie", "kill -9 of all", "rolling restart"]
-SHORT_AT_LEAST_ONCE = ["kill -9 at work", "kill -9 at once", "rolling restart"]
+SHORT = ["kill -9 at work", "kill -9 at once"] * 2 + ["zombie", "kill -9 of all", "rolling restart"]
+SHORT_AT_LEAST_ONCE = ["kill -9 at work", "kill -9 at once"]
 # Twenty kills, and of everything else some; a quarter is quiet.
 LONG = (
     ["kill -9 at work"] * 15
@@ -24,9 +26,9 @@ LONG = (
     + ["kill -9 of all"] * 3
     + ["pause of one"] * 6
     + ["rolling restart"] * 3
-    + ["pause of the broker"] * 3
     + ["nothing"] * 12
 )
+PAUSES = ["pause of the broker", "kill -9 at work", "pause of the broker", "nothing"]
 
 
 def test_exactly_once_survives_the_nemesis(campaign: OpenCampaign, chaos_long: bool) -> None:
@@ -49,8 +51,21 @@ def test_the_long_campaign(campaign: OpenCampaign, kafka: KafkaUnderTest, chaos_
     """Minutes of kills, zombies, rolling restarts and quiet, in a seeded order: nothing lost, doubled, torn or left."""
     if not chaos_long:
         pytest.skip("minutes: with --chaos-long")
-    field = campaign(events=600_000, seed=13, max_batch_records=1_000)
-    _put_through(field, [blow for blow in LONG if "broker" not in blow], "exactly-once", seed=13, shuffled=True)
+    field = campaign(events=800_000, seed=13, max_batch_records=1_000)
+    _put_through(field, LONG, "exactly-once", seed=13, shuffled=True)
+
+
+@pytest.mark.timeout(600)
+def test_a_broker_that_is_paused(bundle: Path, tmp_path: Path, chaos_long: bool) -> None:
+    """Stopped for seconds with its connections left open, and awake again: the workers go on where they were."""
+    if not chaos_long:
+        pytest.skip("a broker of its own, and a minute: with --chaos-long")
+    with (
+        ApacheKafka() as kafka,
+        open_campaign(kafka.bootstrap, tmp_path, bundle, events=100_000, seed=14, max_batch_records=1_000) as field,
+    ):
+        broker = Broker(kafka.pause, kafka.resume)
+        _put_through(field, PAUSES, "exactly-once", seed=14, broker=broker)
 
 
 def _put_through(
@@ -60,11 +75,13 @@ def _put_through(
     nemesis = Nemesis(field, seed, broker)
     if shuffled:
         blows = nemesis.random.sample(blows, len(blows))
-    portion = len(field.stream) // len(blows) + 1
+    # A rolling restart takes two.
+    portion = len(field.stream) // (len(blows) + blows.count("rolling restart")) + 1
     for _ in range(WORKERS):
         field.fleet.start()
     for blow in blows:
         nemesis.strike(blow, portion)
+    field.producer.append(len(field.stream))
     field.await_drained()
     nemesis.tend()
     field.await_that("all workers are ready", lambda: all(w.ready for w in field.fleet.running), 60)
@@ -78,9 +95,12 @@ def _put_through(
 
 
 def _tell(field: Campaign, nemesis: Nemesis, verdict: Verdict, mode: Mode) -> None:
+    everything = read_all(field.bootstrap, f"{field.topic}.predictions", "read_uncommitted")
+    aborted = len(everything) - verdict.predictions  # written by a worker that then died, or aborted
     say(f"\n{mode}, {time.monotonic() - field.began:.0f} s: {verdict.text()}")
     say(f"  doubled events               {verdict.count(Fault.DUPLICATE)}")
     say(f"  blows                        {', '.join(f'{n} x {blow}' for blow, n in nemesis.blows.items())}")
     say(f"  ends of workers, by status   {dict(sorted(nemesis.exits.items()))}")
     say(f"  batches aborted, read again  {field.fleet.count('batch aborted')}")
+    say(f"  predictions never committed  {aborted}")
     say(f"  events waiting at the blows  {min(nemesis.lags)} to {max(nemesis.lags)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import say
+from tests.chaos.campaign import say, verdicts
 from tests.chaos.checker import Fault, Verdict
 from tests.chaos.conftest import OpenCampaign
 from tests.chaos.mutants import MUTANTS
@@ -61,12 +61,12 @@ def test_every_mutant_is_tried() -> None:
 
 def test_the_checker_finds_every_mutant(campaign: OpenCampaign, tmp_path: Path) -> None:
     """Each broken law is named by the checker, and the sound workers beside them pass the same aborts and kills."""
-    verdicts = _tried(campaign, tmp_path, SOUND + BROKEN)
+    found = _tried(campaign, tmp_path, SOUND + BROKEN)
     for trial in SOUND:
-        verdicts[trial.name].assert_sound("exactly-once")
+        found[trial.name].assert_sound("exactly-once")
     missed = {}
     for trial in BROKEN:
-        verdict = verdicts[trial.name]
+        verdict = found[trial.name]
         say(f"{trial.name}: {', '.join(f'{f} {verdict.count(f)}' for f in sorted(verdict.faults))}")
         if not trial.faults <= verdict.faults:
             missed[trial.name] = verdict.text()
@@ -83,13 +83,11 @@ def _tried(campaign: OpenCampaign, folder: Path, trials: tuple[Trial, ...]) -> d
         field.producer.append(EVENTS)
     legs = {trial: Leg(trial.name, field.fleet.config, _runners(trial)) for trial, field in fields.items()}
     statuses = run_legs(folder, list(legs.values()), timeout_seconds=120)
-    verdicts = {}
     for trial, leg in legs.items():
         log = leg.log().read_text("utf-8")
         assert statuses[trial.name] == ([-signal.SIGKILL, 0] if trial.die else [0]), f"{trial.name}: {log}"
         assert not trial.abort or log.count("batch aborted") == 1, f"{trial.name} had nothing to abort: {log}"
-        verdicts[trial.name] = fields[trial].verdict()
-    return verdicts
+    return dict(zip((trial.name for trial in trials), verdicts(list(fields.values())), strict=True))
 
 
 def _runners(trial: Trial) -> tuple[tuple[str, ...], ...]:

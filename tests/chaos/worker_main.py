@@ -52,8 +52,9 @@ class Passages:
 
     def __init__(self, chosen: str, end: Callable[[], None]) -> None:
         self._point, _, number = chosen.partition(":")
-        self._left = int(number or 1)
+        self._left = int(number or 0)  # 0: not before SIGUSR1
         self._end = end
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "_left", 1))
 
     def reach(self, point: str, end: Callable[[], None] | None = None) -> None:
         if point == self._point:
@@ -87,6 +88,9 @@ class Source:
 
     def rewind(self, batch: RecordBatch) -> None:
         self._source.rewind(batch)
+
+    def partitions(self) -> frozenset[TopicPartition]:
+        return self._source.partitions()
 
     def lag(self) -> dict[TopicPartition, int]:
         return dict(self._source.lag())
@@ -196,7 +200,9 @@ def _instrument(worker: PredictionWorker, passages: Passages, options: argparse.
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--die", default="", help="POINT:N")
+    parser.add_argument(
+        "--die", default="", help="POINT:N, at its n-th passage; POINT alone, at the first after SIGUSR1"
+    )
     parser.add_argument("--hang", action="store_true", help="there, instead of dying")
     parser.add_argument("--abort", type=int, default=0, help="the n-th transaction is aborted")
     parser.add_argument("--mutant", default="", choices=["", *MUTANTS])

@@ -1,5 +1,6 @@
 """Several observers as one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.unit.telemetry.test_metrics import REPORT
