@@ -69,6 +69,7 @@ def _work(settings: Settings, *, alone: bool) -> None:
 
     clock = SystemClock()
     health = ProcessHealth(clock)
+    stop = _StopOnSignals(health, settings.delivery.grace_seconds)
     registry = process_registry()
     with ExitStack() as stack:
         if alone:
@@ -80,24 +81,32 @@ def _work(settings: Settings, *, alone: bool) -> None:
         build = Build(__version__, model.name, model.version, settings.delivery.mode)
         metrics = MetricsObserver(registry, build, unix_time=time.time)
         worker = bootstrap.connect(settings, prepared, Observers([health, metrics, LoggingObserver(clock)]))
-        _stop_on_signals(worker, health, settings.delivery.grace_seconds)
+        stop.worker = worker
         worker.run()
 
 
-def _stop_on_signals(worker: PredictionWorker, health: ProcessHealth, grace_seconds: float) -> None:
-    """The first signal lets the batch in hand finish, within the grace period; a second one ends the process at once."""
-    stopping = False
+class _StopOnSignals:
+    """The first signal lets the batch in hand finish, within the grace period; a second one ends the process at once.
 
-    def on_signal(number: int, _: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
+    As long as there is no ``worker`` yet nothing is in hand, and the first signal simply ends the start.
+    """
+
+    def __init__(self, health: ProcessHealth, grace_seconds: float) -> None:
+        self.worker: PredictionWorker | None = None
+        self._health = health
+        self._grace_seconds = grace_seconds
+        self._stopping = False
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self._stopping:
             os._exit(128 + number)
-        stopping = True
-        health.stopping()
-        worker.stop()
-        deadline = threading.Timer(grace_seconds, os._exit, (ExitCode.STUCK,))
+        self._stopping = True
+        self._health.stopping()
+        deadline = threading.Timer(self._grace_seconds, os._exit, (ExitCode.STUCK,))
         deadline.daemon = True
         deadline.start()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+        if self.worker is None:
+            raise SystemExit(ExitCode.OK)
+        self.worker.stop()

@@ -5,7 +5,7 @@ A refusal names the field and the rule, never the value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,17 +97,20 @@ def _number_breaches(field: Field, column: NumberColumn) -> Iterator[_Breach]:
 
 def _text_breaches(field: Field, column: TextColumn) -> Iterator[_Breach]:
     rules = field.constraints
+    too_long = np.zeros(len(column), np.bool_)
     if rules.min_length is not None or rules.max_length is not None:
         lengths = column.lengths()
         if (low := rules.min_length) is not None:
             yield from _found(lengths < low, column, Reason.TOO_SHORT, f"is shorter than minLength {low}")
         if (high := rules.max_length) is not None:
-            yield from _found(lengths > high, column, Reason.TOO_LONG, f"is longer than maxLength {high}")
+            too_long = lengths > high
+            yield from _found(too_long, column, Reason.TOO_LONG, f"is longer than maxLength {high}")
     if rules.enum is not None:
         allowed = frozenset(rules.enum)
         yield from _found(_mask(column, lambda v: v not in allowed), column, Reason.NOT_IN_ENUM, "is not in enum")
     if (pattern := rules.pattern) is not None:
-        wrong = _mask(column, lambda v: pattern.search(v) is None)
+        # An expression can take very long on a long text; one that is refused for its length is spared it.
+        wrong = _mask(column, lambda v: pattern.search(v) is None, np.flatnonzero(~too_long))
         yield from _found(wrong, column, Reason.PATTERN_MISMATCH, "does not match pattern")
 
 
@@ -121,5 +124,9 @@ def _found(
         yield _Breach(wrong, reason, rule)
 
 
-def _mask(column: TextColumn, wrong: Any) -> BoolArray:
-    return np.fromiter((v is not None and wrong(v) for v in column.values), np.bool_, len(column))
+def _mask(column: TextColumn, wrong: Callable[[Any], bool], rows: IntArray | None = None) -> BoolArray:
+    """Where a value that is not null is wrong, among ``rows`` (default: all)."""
+    chosen = np.arange(len(column)) if rows is None else rows
+    mask = np.zeros(len(column), np.bool_)
+    mask[chosen] = [value is not None and wrong(value) for value in column.values[chosen]]
+    return mask

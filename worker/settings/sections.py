@@ -39,7 +39,8 @@ class Kafka(Section):
     @field_validator("options")
     @classmethod
     def _lawful(cls, options: dict[str, Any]) -> dict[str, Any]:
-        refused = [f"{name} can't be set here ({REFUSED_OPTIONS[name]})" for name in options if name in REFUSED_OPTIONS]
+        bare = {name: name.removeprefix("consumer.").removeprefix("producer.") for name in options}
+        refused = [f"{n} can't be set here ({REFUSED_OPTIONS[b]})" for n, b in bare.items() if b in REFUSED_OPTIONS]
         if refused:
             raise ValueError("; ".join(refused))
         return options

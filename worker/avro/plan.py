@@ -1,0 +1,178 @@
+"""A program compiled for lanes: one operation a field, a few numpy calls each, whatever the number of records.
+
+An operation that can't read a lane plainly (a ragged vector, a long array, a branch of two bytes) doubts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.avro.cells import Out, blank_cells, patch
+from worker.avro.fallback import is_text
+from worker.avro.lanes import Lanes
+from worker.avro.nodes import Enum, Fixed, Primitive
+from worker.avro.plan_items import SkipItems, Vectors
+from worker.avro.plan_numbers import Booleans, Doubted, Integers, Null, NullableFloats, Run, Symbols, float_width
+from worker.avro.plan_text import Decimals, Texts
+from worker.avro.resolution import Choice, Inline, Items, Mismatch, Read, ReadNull, Step
+from worker.avro.slots import Form, Slot
+
+LONGEST_NUMBER = 10
+WIDEST_RUN = 512
+
+
+class Operation(Protocol):
+    def run(self, lanes: Lanes, out: Out) -> None:
+        """Read one value of every lane (there is at least one) into the slots that it fills."""
+
+
+def compile_steps(steps: Sequence[Step]) -> list[Operation]:
+    return [Run(group) if isinstance(group, list) else compile_step(group) for group in _grouped(_flat(steps))]
+
+
+def compile_step(step: Step) -> Operation:
+    match step:
+        case Inline():
+            return _Sequence(compile_steps(step.steps))
+        case Read():
+            return _scalar(step)
+        case ReadNull():
+            return Null(step.slot)
+        case Mismatch():
+            return Doubted()
+        case Choice():
+            return _nullable(step) or _Choice([compile_step(branch) for branch in step.branches], slots_of(step))
+        case Items():
+            return _items(step)
+
+
+def slots_of(step: Step) -> dict[int, Slot]:
+    """The slots that a step may fill."""
+    if isinstance(step, Choice | Inline):
+        inner = step.branches if isinstance(step, Choice) else step.steps
+        return {index: slot for child in inner for index, slot in slots_of(child).items()}
+    slot = getattr(step, "slot", None)
+    return {} if slot is None else {slot.index: slot}
+
+
+def reach(step: Step) -> int:
+    """The most bytes that a cursor moves over in a step, beyond what is clamped."""
+    if isinstance(step, Choice | Inline):
+        inner = step.branches if isinstance(step, Choice) else step.steps
+        return LONGEST_NUMBER + sum(reach(child) for child in inner)
+    return 2 * LONGEST_NUMBER + (reach(step.item) if isinstance(step, Items) else 0)
+
+
+def _flat(steps: Sequence[Step]) -> Iterator[Step]:
+    for step in steps:
+        if isinstance(step, Inline):
+            yield from _flat(step.steps)
+        else:
+            yield step
+
+
+def _grouped(steps: Iterator[Step]) -> Iterator[Step | list[Read]]:
+    """Neighbouring floats and doubles as lists, which are gathered at once."""
+    run: list[Read] = []
+    for step in steps:
+        if isinstance(step, Read) and float_width(step):
+            run.append(step)
+            if sum(map(float_width, run)) > WIDEST_RUN - 8:
+                yield run
+                run = []
+            continue
+        if run:
+            yield run
+            run = []
+        yield step
+    if run:
+        yield run
+
+
+def _scalar(step: Read) -> Operation:
+    wire, slot = step.wire, step.slot
+    if isinstance(wire, Enum):
+        return Symbols(len(wire.symbols), step.symbols, slot)
+    if isinstance(wire, Fixed) or wire.kind in ("string", "bytes"):
+        size = wire.size if isinstance(wire, Fixed) else None
+        if slot is not None and slot.form is Form.DECIMAL:
+            return Decimals(slot, size)
+        return Texts(slot, size, must_be_utf8=is_text(step))
+    if wire.kind == "boolean":
+        return Booleans(slot)
+    return Run([step]) if float_width(step) else Integers(slot, narrow=wire.kind == "int")
+
+
+def _items(step: Items) -> Operation:
+    item = step.item
+    if step.slot is None:
+        # Rounds within rounds would multiply: arrays of arrays are the record reader's.
+        return SkipItems(Doubted() if _holds_items(item) else compile_step(item), is_map=step.is_map)
+    if isinstance(item, Read) and isinstance(item.wire, Primitive):
+        return Vectors(step.slot, item.wire.kind)
+    return Doubted()
+
+
+def _holds_items(step: Step) -> bool:
+    if isinstance(step, Choice | Inline):
+        return any(map(_holds_items, step.branches if isinstance(step, Choice) else step.steps))
+    return isinstance(step, Items)
+
+
+def _nullable(step: Choice) -> Operation | None:
+    nulls = [i for i, branch in enumerate(step.branches) if isinstance(branch, ReadNull)]
+    if len(step.branches) != 2 or len(nulls) != 1:
+        return None
+    other = step.branches[1 - nulls[0]]
+    if isinstance(other, Read) and float_width(other) and other.slot is not None:
+        return NullableFloats(other.slot, float_width(other), nulls[0])
+    return None
+
+
+class _Choice:
+    """Any union: each branch's lanes apart, put together again."""
+
+    def __init__(self, branches: Sequence[Operation], slots: dict[int, Slot]) -> None:
+        self._branches, self._slots = branches, slots
+        self._wrong = np.ones(256, np.uint8)
+        self._wrong[[2 * i for i in range(min(len(branches), 64))]] = 0
+
+    def run(self, lanes: Lanes, out: Out) -> None:
+        branch = lanes.octet()
+        lanes.doubt |= self._wrong.take(branch)
+        lanes.cursor = lanes.cursor + 1
+        mixed: Out = [None] * len(out)
+        for index, slot in self._slots.items():
+            mixed[index] = blank_cells(slot, len(lanes))
+        for i, operation in enumerate(self._branches[:64]):
+            rows = np.flatnonzero(branch == 2 * i)
+            if len(rows) == len(lanes):
+                operation.run(lanes, out)
+                return
+            if len(rows):
+                self._read(operation, lanes, rows, mixed)
+        for index in self._slots:
+            out[index] = mixed[index]
+
+    def _read(self, operation: Operation, lanes: Lanes, rows: npt.NDArray[np.int64], mixed: Out) -> None:
+        part = lanes.subset(rows)
+        found: Out = [None] * len(mixed)
+        operation.run(part, found)
+        lanes.absorb(rows, part)
+        for index, slot in self._slots.items():
+            whole, piece = mixed[index], found[index]
+            if whole is not None and piece is not None:
+                patch(slot, whole, rows, piece)
+
+
+class _Sequence:
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+
+    def run(self, lanes: Lanes, out: Out) -> None:
+        for operation in self._operations:
+            operation.run(lanes, out)

@@ -1,0 +1,110 @@
+"""Operations on lanes for arrays and maps: skipped, or read as vectors where all are of one length."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.avro.cells import Cells, Out
+from worker.avro.lanes import Lanes
+from worker.avro.slots import Slot
+from worker.avro.text import invalid_utf8
+
+_SIZES = {"float": 4, "double": 8}
+MOST_ROUNDS = 32
+FEWEST_LANES = 8
+"""Items of one array that are skipped abreast, and the lanes for which a round pays; the record reader takes the rest."""
+
+
+class _Operation(Protocol):
+    def run(self, lanes: Lanes, out: Out) -> None: ...
+
+
+class SkipItems:
+    """Arrays and maps of any length, one item of every lane a round."""
+
+    def __init__(self, item: _Operation, *, is_map: bool) -> None:
+        self._item, self._is_map = item, is_map
+
+    def run(self, lanes: Lanes, out: Out) -> None:
+        left = self._counts(lanes)
+        for _ in range(MOST_ROUNDS):
+            rows = np.flatnonzero(left)
+            if len(rows) < FEWEST_LANES:
+                break
+            part = lanes.subset(rows)
+            if self._is_map:
+                start, end, _, _ = part.text()
+                part.doubt[invalid_utf8(part.views.data, start, end)[1]] = 1
+            self._item.run(part, list(out))
+            part.clamp()
+            remaining = left[rows] - 1
+            ended = np.flatnonzero(remaining == 0)
+            if len(ended):
+                block = part.subset(ended)
+                remaining[ended] = self._counts(block)
+                part.absorb(ended, block)
+            remaining[part.doubt != 0] = 0
+            lanes.absorb(rows, part)
+            left[rows] = remaining
+        lanes.suspect(left != 0)
+
+    @staticmethod
+    def _counts(lanes: Lanes) -> npt.NDArray[np.int64]:
+        """How many items the next block has, 0 at the end; blocks that state their size are doubted."""
+        counts = lanes.long()
+        lanes.clamp()
+        wrong = (counts < 0) | (counts > lanes.stop - lanes.cursor)
+        lanes.suspect(wrong)
+        return np.where(wrong, 0, counts)
+
+
+class Vectors:
+    """Arrays of numbers in one block and of one length, the median; lanes with another are doubted."""
+
+    def __init__(self, slot: Slot, kind: str) -> None:
+        self._slot, self._kind = slot, kind
+
+    def run(self, lanes: Lanes, out: Out) -> None:
+        count = len(lanes)
+        counts = lanes.long()
+        width = int(np.partition(counts, count // 2)[count // 2])
+        lanes.suspect(counts != width)
+        lanes.clamp()
+        if not self._pays(lanes, width):
+            lanes.doubt |= 1
+            width = 0
+        items = self._items(lanes, width)
+        if width:
+            lanes.doubt |= lanes.octet()
+            lanes.cursor = lanes.cursor + 1
+        ends = np.arange(1, count + 1, dtype=np.int64) * width
+        out[self._slot.index] = Cells(ends - width, ends, pool=items.reshape(-1))
+
+    def _pays(self, lanes: Lanes, width: int) -> bool:
+        """Whether half the lanes have room for so many items: no other bound keeps the memory near the data's size."""
+        size = _SIZES.get(self._kind, 1)
+        if size == 1 and width > MOST_ROUNDS:
+            return False
+        room = lanes.stop - lanes.cursor
+        return 0 <= width <= int(room.max()) and 2 * int(np.count_nonzero(room > width * size)) >= len(lanes)
+
+    def _items(self, lanes: Lanes, width: int) -> npt.NDArray[Any]:
+        dtype = np.dtype(self._slot.dtype)
+        items = np.zeros((len(lanes), width), dtype)
+        with np.errstate(over="ignore"):
+            if size := _SIZES.get(self._kind):
+                room = lanes.stop - lanes.cursor >= width * size
+                lanes.suspect(~room)
+                rows = np.flatnonzero(room)
+                view = lanes.views.floats if size == 4 else lanes.views.doubles
+                items[rows] = view[lanes.cursor[rows, None] + size * np.arange(width)]
+                lanes.cursor = lanes.cursor + np.where(room, width * size, 0)
+                return items
+            for i in range(width):
+                numbers: npt.NDArray[Any] = lanes.integer() if self._kind == "int" else lanes.long()
+                items[:, i] = numbers.astype(np.float64) if dtype == np.float32 else numbers
+                lanes.clamp()
+        return items
