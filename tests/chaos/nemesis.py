@@ -112,7 +112,8 @@ class Nemesis:
         self.broker.resume()
 
     def nothing(self, _: int) -> None:
-        self.campaign.await_progress()
+        """Quiet, until everything is done: what hangs now hangs for good."""
+        self.campaign.await_drained()
 
     def tend(self) -> None:
         """Restart what has ended. A worker that ended otherwise than by a blow, or for a restart, is a bug."""

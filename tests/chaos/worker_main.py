@@ -1,6 +1,6 @@
 """A worker that dies at a chosen point, or breaks a chosen law: the product's own objects, wrapped, none of its code changed.
 
-``python -m tests.chaos.worker_main --config FILE [--die POINT:N [--hang]] [--abort N] [--mutant NAME] [--until-idle]``
+``python -m tests.chaos.worker_main --config FILE [--die POINT[:N] [--hang]] [--abort N] [--mutant NAME] [--until-idle]``
 """
 
 from __future__ import annotations
