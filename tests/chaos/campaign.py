@@ -44,9 +44,9 @@ class Campaign:
     def lag(self) -> int:
         return self.producer.produced - self.offsets.total()
 
-    def await_progress(self, seconds: float = 60.0) -> None:
-        """Until the group has committed something more than now."""
-        before = self.offsets.total()
+    def await_progress(self, before: int | None = None, seconds: float = 60.0) -> None:
+        """Until the group has committed something more than ``before`` (a total; default: now's)."""
+        before = self.offsets.total() if before is None else before
         self.await_that("the group commits more", lambda: self.offsets.total() > before, seconds)
 
     def await_drained(self, seconds: float = 120.0) -> None:

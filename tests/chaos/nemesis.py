@@ -57,8 +57,9 @@ class Nemesis:
         self.tend()
 
     def _begin(self, blow: str, portion: int) -> None:
+        before = self.campaign.offsets.total()
         self.campaign.producer.append(portion)
-        self.campaign.await_progress()
+        self.campaign.await_progress(before)
         time.sleep(self.random.uniform(0.0, 0.3))
         if not self.campaign.lag():  # they were quicker: strike at the very beginning of more
             self.campaign.producer.append(portion // 4)

@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, KafkaException
 from tests.chaos.mutants import MUTANTS
 from worker import bootstrap
 from worker.cli import guarded
-from worker.cli.run import _stop_on_signals as stop_on_signals
+from worker.cli.run import _StopOnSignals as StopOnSignals
 from worker.clock import SystemClock
 from worker.columns import Columns, Scores
 from worker.ports import Fetch, FetchLimit, Predictor, RecordSource
@@ -178,13 +178,14 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(options.config)
     passages = Passages(options.die, hang if options.hang else kill_self)
+    clock = SystemClock()
+    stop = StopOnSignals(Health(clock), settings.delivery.grace_seconds)
     prepared = bootstrap.prepare(settings)
     pipeline = prepared.pipeline
     pipeline = dataclasses.replace(pipeline, predictor=DyingPredictor(pipeline.predictor, passages))
-    clock = SystemClock()
     worker = bootstrap.connect(settings, dataclasses.replace(prepared, pipeline=pipeline), LoggingObserver(clock))
     _instrument(worker, passages, options)
-    stop_on_signals(worker, Health(clock), settings.delivery.grace_seconds)
+    stop.worker = worker
     worker.run()
 
 

@@ -33,10 +33,13 @@ def plain_messages(outgoing: OutgoingBatch) -> Iterator[tuple[int, list[dict[str
     It ignores a message's own ``partition`` as well (it hands librdkafka no RD_KAFKA_MSG_F_PARTITION), so every
     partition takes a call of its own.
     """
-    for partition in np.unique(outgoing.partition).tolist():
-        rows = np.flatnonzero(outgoing.partition == partition)
-        columns = zip(outgoing.values.take(rows).to_list(), outgoing.keys.take(rows).to_list(), strict=True)
-        yield partition, [{"value": value, "key": key} for value, key in columns]
+    order = np.argsort(outgoing.partition, kind="stable")
+    values, keys = outgoing.values.take(order).to_list(), outgoing.keys.take(order).to_list()
+    messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
+    partitions, first = np.unique(outgoing.partition[order], return_index=True)
+    bounds = [*first.tolist(), len(messages)]
+    for i, partition in enumerate(partitions.tolist()):
+        yield partition, messages[bounds[i] : bounds[i + 1]]
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

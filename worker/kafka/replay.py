@@ -16,9 +16,10 @@ import numpy as np
 from worker.clock import SystemClock
 from worker.errors import ConfigurationError, DeliveryAborted, TransportError
 from worker.kafka.config import admin_config, producer_config
-from worker.kafka.dead_letter_topic import DeadLetterTopic, Span
+from worker.kafka.dead_letter_topic import DeadLetterTopic
 from worker.kafka.letters import Letter, replayed_headers
 from worker.kafka.replay_plan import ReplayRequest, Verdict, Walk, replay_pass
+from worker.kafka.spans import Span
 from worker.kafka.topics import partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog

@@ -11,10 +11,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import ConfigurationError
-from worker.kafka.dead_letter_topic import TIMEOUT_SECONDS, DeadLetterTopic, Span
+from worker.kafka.dead_letter_topic import DeadLetterTopic
 from worker.kafka.errors import error_of, stopping
 from worker.kafka.letters import Letter, LetterFilter
 from worker.kafka.replay_progress import Pass, Progress
+from worker.kafka.spans import TIMEOUT_SECONDS, Span
 from worker.settings import Settings
 
 
@@ -57,7 +58,7 @@ class Walk:
         return Walk(settings, request, progress, {p: Span(starts[p], span.end) for p, span in spans.items()})
 
     def verdicts(self, letters: DeadLetterTopic) -> Iterator[tuple[Letter, Verdict]]:
-        for letter in letters.read(self.spans):
+        for letter in letters.read_letters(self.spans):
             yield letter, self._judge(letter)
 
     def _judge(self, letter: Letter) -> Verdict:

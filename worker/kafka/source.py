@@ -67,9 +67,13 @@ class KafkaSource:
         if not messages:
             return Fetch(unassigned=unassigned)
         batch = batch_of(messages)
+        if not self._consumer.memberid():
+            # Thrown out while we slept: the next poll gives the partitions up and joins again.
+            self._seek(batch.first_offsets())
+            return Fetch(unassigned=unassigned)
         known = self._metadata(batch)
         self._next.update({tp.partition: offset for tp, offset in batch.next_offsets().items()})
-        return Fetch(batch, self._generation(), known, unassigned)
+        return Fetch(batch, self._consumer.consumer_group_metadata(), known, unassigned)
 
     def rewind(self, batch: RecordBatch) -> None:
         self._seek(batch.first_offsets())
@@ -126,12 +130,6 @@ class KafkaSource:
             return {}
         metadata = self._offsets.metadata(new)
         self._unknown -= {tp.partition for tp in new}
-        return metadata
-
-    def _generation(self) -> object:
-        metadata = self._consumer.consumer_group_metadata()
-        if not self._consumer.memberid():
-            raise TransportError("the group membership was lost", hint="restart the worker")
         return metadata
 
     def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:

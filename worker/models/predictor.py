@@ -101,7 +101,9 @@ class BundlePredictor:
     def _call(self, table: Any) -> FloatArray:
         """One call to the model: float64, (rows, classes) or (rows,). Raises ModelError for another shape."""
         classes = len(self._manifest.classes)
-        raw: Any = self._model.predict_proba(table) if classes else self._model.predict(table)
+        # A row that overflows is judged by its score; numpy's warning about it would only flood the log.
+        with np.errstate(all="ignore"):
+            raw: Any = self._model.predict_proba(table) if classes else self._model.predict(table)
         output = np.asarray(raw, np.float64)
         if not classes and output.shape == (len(table), 1):
             output = output[:, 0]
