@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo broker test test-fast coverage lint format types check bench chaos up down clean constraints
+.PHONY: help setup demo broker test test-fast coverage lint format types check bench fuzz chaos up down clean constraints
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ check: lint types test  ## What CI runs
 
 bench: $(READY)  ## Throughput against pass-through and hand-written loops, on a real Kafka
 	@$(BIN)/python -m bench
+
+fuzz: $(READY)  ## Two million mutated records through both readers and fastavro
+	@$(BIN)/python -m tests.fuzz.decode --records 2000000
 
 chaos: $(READY)  ## The long campaign: kill -9, pauses and rolling restarts, checked record by record
 	@$(BIN)/python -m pytest tests/chaos --chaos-long -s

@@ -72,7 +72,7 @@ def assemble(settings: Settings, schema: RecordSchema, predictor: Predictor, ser
         raise ConfigurationError(problems)
     limits, delivery = settings.dead_letters, settings.delivery
     pipeline = Pipeline(
-        decoder=Decoder(schema, framing(settings.event, schema)),
+        decoder=Decoder(schema, framing(settings.event, schema), time.perf_counter),
         validator=Validator(schema),
         identity=Identity.of(schema, settings.event.id, settings.event.time),
         predictor=predictor,

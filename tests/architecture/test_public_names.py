@@ -30,7 +30,7 @@ PINNED = {
     },
 }
 COMMANDS = {
-    *("run", "demo", "broker"),
+    *("run", "demo", "broker", "inspect"),
     *("config show", "config check"),
     *("model pack", "model check", "model show"),
     *("dlq list", "dlq show", "dlq replay", "dlq resume"),

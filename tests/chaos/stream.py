@@ -187,13 +187,14 @@ class StreamProducer:
 
 def _encoder() -> Callable[[str, int, float, float, str], bytes]:
     schema = parse_schema(SCHEMA)
+    parsed = fastavro.parse_schema(json.loads(SCHEMA))
     prefix = b"\xc3\x01" + schema.fingerprint
 
     def encode(event_id: str, key_sequence: int, x: float, y: float, reason: str) -> bytes:
         body = io.BytesIO()
         body.write(prefix)
         value = {"id": event_id, "key_sequence": key_sequence, "x": x, "y": y}
-        fastavro.schemaless_writer(body, schema.parsed, value)
+        fastavro.schemaless_writer(body, parsed, value)
         encoded = body.getvalue()
         if reason == "unknown_framing":
             return b"not Avro: " + event_id.encode()

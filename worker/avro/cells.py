@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.avro.slots import Form, Slot
-from worker.avro.text import TextColumn, padded
-from worker.avro.vectors import VectorColumn
 from worker.columns import NumberColumn
+from worker.columns.text import TextColumn, padded
+from worker.columns.vectors import VectorColumn
 from worker.records import BoolArray, IntArray
 
 ReadColumn = NumberColumn | TextColumn | VectorColumn
@@ -66,7 +66,7 @@ def numbers(items: Sequence[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Beyond its range a float32 is infinite, as a cast makes it, and says no more about it."""
     if dtype is not np.float32:
         return np.array(items, dtype)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.array(items, np.float64).astype(np.float32)
 
 

@@ -71,9 +71,16 @@ def parse_constraints(field: Mapping[str, Any], *, is_text: bool) -> Constraints
 
 def _number(field: Mapping[str, Any], word: str) -> float:
     value = field[word]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         raise ValueError(f"field {field.get('name')}: {word} must be a number")
     return value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def _length(field: Mapping[str, Any], word: str) -> int:

@@ -1,31 +1,27 @@
 """Bodies to columns, by the reader schema; a record that can't be decoded is refused alone.
 
-Strict: the body must end exactly where the record ends. A writer schema of another record name is refused, since
-resolution would make plausible nonsense of it.
+Each writer schema met is compiled once against the reader schema (``lockstep``); a batch is read by columns, and what
+is doubtful or stands in a small batch is read record by record, with the same verdicts.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import fastavro
 import numpy as np
 
-from worker.avro.framing import Framed
-from worker.avro.schema import Field, Kind, RecordSchema
-from worker.columns import Column, Columns, NumberColumn, TextColumn
-from worker.records import IntArray, Reason, RecordBatch, Refusal, Slices, Stage
+from worker.avro.bounds import SchemaRefused
+from worker.avro.framing import Framed, Schema
+from worker.avro.joined import joined
+from worker.avro.lockstep import DEFAULT_SWITCH_ROWS, ColumnReader, Reading
+from worker.avro.resolution import WrongRecordType
+from worker.avro.schema import RecordSchema
+from worker.avro.switchover import measured_switch_rows
+from worker.columns import Columns
+from worker.records import IntArray, Reason, RecordBatch, Refusal, Stage
 
-_DTYPES = {
-    Kind.BOOLEAN: np.bool_,
-    Kind.INT: np.int32,
-    Kind.LONG: np.int64,
-    Kind.FLOAT: np.float32,
-    Kind.DOUBLE: np.float64,
-}
+MOST_READERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,62 +35,62 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes batches into the columns of one reader schema."""
+    """Decodes batches into the columns of one reader schema.
 
-    def __init__(self, schema: RecordSchema, frame: Callable[[RecordBatch], Framed]) -> None:
+    With a ``timer`` (seconds) the batch size from which columns pay is measured, a few milliseconds once.
+    """
+
+    def __init__(
+        self, schema: RecordSchema, frame: Callable[[RecordBatch], Framed], timer: Callable[[], float] | None = None
+    ) -> None:
         self.schema = schema
         self._frame = frame
+        own = ColumnReader(schema, schema)
+        own.switch_rows = measured_switch_rows(own, timer) if timer else DEFAULT_SWITCH_ROWS
+        self._own = own
+        self._readers: dict[str, ColumnReader | Refusal] = {schema.text: own}
 
     def decode(self, batch: RecordBatch) -> Decoded:
         framed = self._frame(batch)
-        values: dict[int, Any] = {}
         refusals = list(framed.refusals)
+        parts: list[tuple[IntArray, Reading]] = []
         for writer, rows in zip(framed.schemas, framed.rows, strict=True):
-            if _plain_name(writer) != _plain_name(self.schema):
-                reason = f"written as {writer.name}, expected {self.schema.name}"
-                refusals += [Refusal(row, Stage.DECODE, Reason.WRONG_RECORD_TYPE, reason) for row in rows.tolist()]
+            reader = self._reader(writer)
+            if isinstance(reader, Refusal):
+                refusals += [Refusal(row, reader.stage, reader.reason, reader.detail) for row in rows.tolist()]
                 continue
-            bodies = Slices(batch.values.buffer, framed.body_start[rows], batch.values.end[rows]).to_list()
-            for row, body in zip(rows.tolist(), bodies, strict=True):
-                result = self._read(writer, row, body or b"")
-                if isinstance(result, Refusal):
-                    refusals.append(result)
-                else:
-                    values[row] = result
-        rows = np.array(sorted(values), np.int64)
-        ordered = [values[row] for row in rows.tolist()]
-        columns = Columns({f.name: column_of(f, ordered) for f in self.schema.fields}, len(ordered))
+            reading = reader.read(batch.values.buffer, framed.body_start[rows], batch.values.end[rows])
+            refusals += [fault.refusal(int(rows[fault.row])) for fault in reading.faults]
+            parts.append((rows, reading))
+        if not parts:
+            nothing = np.empty(0, np.int64)
+            parts = [(nothing, self._own.read(b"", nothing, nothing))]
+        columns, rows = _in_batch_order(parts)
         return Decoded(columns, rows, tuple(refusals), framed.tombstones)
 
-    def _read(self, writer: RecordSchema, row: int, body: bytes) -> Any:
-        """The record as fastavro reads it, or a Refusal."""
-        stream = io.BytesIO(body)
-        reader = None if writer.fingerprint == self.schema.fingerprint else self.schema.parsed
-        try:
-            value = fastavro.schemaless_reader(stream, writer.parsed, reader)
-        except Exception:  # noqa: BLE001 - fastavro raises a dozen kinds; every one means that the bytes are at fault
-            return Refusal(row, Stage.DECODE, Reason.MALFORMED, f"the bytes are no {writer.name}")
-        if left := len(body) - stream.tell():
-            return Refusal(row, Stage.DECODE, Reason.TRAILING_BYTES, f"{left} bytes follow the record")
-        return value
+    def _reader(self, writer: Schema) -> ColumnReader | Refusal:
+        """The reader of what the writer writes, or why there can be none (for row 0, to be copied)."""
+        known = self._readers.get(writer.text)
+        if known is None:
+            try:
+                known = ColumnReader(writer, self.schema, self._own.switch_rows)
+            except WrongRecordType as error:
+                known = Refusal(0, Stage.DECODE, Reason.WRONG_RECORD_TYPE, str(error))
+            except SchemaRefused as error:
+                known = Refusal(0, Stage.DECODE, Reason.SCHEMA_REFUSED, str(error))
+            if len(self._readers) < MOST_READERS:  # a stranger's schemas must not fill the memory
+                self._readers[writer.text] = known
+        return known
 
 
-def column_of(field: Field, rows: list[dict[str, Any]]) -> Column:
-    """The column of one (dotted) field of decoded records."""
-    items: list[Any] = rows
-    for part in field.name.split("."):
-        items = [item[part] for item in items]
-    null = np.fromiter((item is None for item in items), np.bool_, len(items)) if field.nullable else None
-    mask = null if null is not None and null.any() else None
-    if field.kind.is_text:
-        objects = np.empty(len(items), object)
-        objects[:] = items
-        return TextColumn(objects, mask)
-    if mask is not None:
-        items = [0 if item is None else item for item in items]
-    return NumberColumn(np.array(items, _DTYPES[field.kind]), mask)
-
-
-def _plain_name(schema: RecordSchema) -> str:
-    """The name that resolution compares: Avro matches records by their unqualified name."""
-    return schema.name.rpartition(".")[2]
+def _in_batch_order(parts: list[tuple[IntArray, Reading]]) -> tuple[Columns, IntArray]:
+    """The good rows of all parts as one set of columns."""
+    rows = np.concatenate([rows[reading.fault == 0] for rows, reading in parts])
+    if len(parts) == 1:
+        reading = parts[0][1]
+        columns = Columns(reading.columns, len(reading.fault))
+        return (columns if not reading.faults else columns.take(reading.good)), rows
+    names = parts[0][1].columns.keys()
+    together = {name: joined([reading.columns[name].take(reading.good) for _, reading in parts]) for name in names}
+    order = np.argsort(rows, kind="stable")
+    return Columns(together, len(rows)).take(order), rows[order]

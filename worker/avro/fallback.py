@@ -33,7 +33,7 @@ class RecordReader:
         out: list[Any] = [None] * self._slots
         at = self._root(body, 0, out)
         if at != len(body):
-            raise Refused(Fault.TRAILING, "")
+            raise Refused(Fault.TRAILING, "", len(body) - at)
         return out
 
 
@@ -66,7 +66,7 @@ def _compiled(step: Step) -> Reader:
             return _choice(step)
         case Items():
             return _items(step)
-        case Mismatch():
+        case _:
             return _mismatch(step)
 
 

@@ -47,18 +47,21 @@ _SAID = {
     Fault.SYMBOL: "an enum's index is out of range",
     Fault.UNKNOWN_SYMBOL: "the reader's enum lacks the symbol and has no default",
     Fault.BLOCK: "a block's count or size is wrong",
-    Fault.TRAILING: "bytes follow the record",
     Fault.VALUE: "the value is outside what its logical type holds",
 }
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on one record
-    """Raised while one record is read; ``field`` is the (dotted) field where it failed, empty for the whole record."""
+    """Raised while one record is read; ``field`` is the (dotted) field where it failed, empty for the whole record.
 
-    def __init__(self, fault: Fault, field: str) -> None:
-        super().__init__(fault, field)
+    ``trailing_bytes`` is how many bytes follow a record that ends too early.
+    """
+
+    def __init__(self, fault: Fault, field: str, trailing_bytes: int = 0) -> None:
+        super().__init__(fault, field, trailing_bytes)
         self.fault = fault
         self.field = field
+        self.trailing_bytes = trailing_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,12 @@ class RowFault:
     row: int
     fault: Fault
     field: str
+    trailing_bytes: int = 0
 
     @property
     def detail(self) -> str:
+        if self.fault is Fault.TRAILING:
+            return f"{self.trailing_bytes} bytes follow the record"
         return f"{self.field}: {_SAID[self.fault]}" if self.field else _SAID[self.fault]
 
     def refusal(self, row: int) -> Refusal:

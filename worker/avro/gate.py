@@ -17,6 +17,7 @@ from typing import Any
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
+from worker.avro.bounds import MAX_DEPTH, MAX_FIELDS, MAX_TEXT_BYTES, SchemaRefused
 from worker.avro.nodes import (
     MISSING,
     Array,
@@ -31,7 +32,6 @@ from worker.avro.nodes import (
     Union,
     fewest_bytes,
 )
-from worker.avro.schema import MAX_DEPTH, MAX_FIELDS, MAX_TEXT_BYTES, SchemaRefused
 
 MAX_FIXED_BYTES = 1_000_000
 MAX_PRECISION = 77
@@ -39,6 +39,7 @@ MAX_PRECISION = 77
 
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "bytes"})
 _COMPLEX = frozenset({"record", "enum", "fixed", "array", "map"})
+_CANONICAL = frozenset({"type", "name", "namespace", "fields", "items", "values", "symbols", "size"})
 _LOGICAL = {
     "date": "int",
     "time-millis": "int",
@@ -65,7 +66,7 @@ def gate_writer(text: str) -> WriterSchema:
     """Gate a schema's JSON text. Raises SchemaRefused."""
     raw, root = _gated(text)
     try:
-        print64 = bytes.fromhex(fingerprint(to_parsing_canonical_form(raw), "CRC-64-AVRO"))
+        print64 = bytes.fromhex(fingerprint(to_parsing_canonical_form(_bare(raw)), "CRC-64-AVRO"))
     except Exception as error:  # noqa: BLE001 - fastavro raises many kinds for a malformed schema; all mean the same
         raise SchemaRefused(f"the schema is malformed: {str(error)[:200]}") from None
     return WriterSchema(root.name, print64, text, root)
@@ -226,6 +227,13 @@ class _Gate:
         return node
 
 
+def _bare(node: Any) -> Any:
+    """What the canonical form is made of; a default that does not fit is no fault of the bytes."""
+    if isinstance(node, dict):
+        return {key: _bare(value) for key, value in node.items() if key in _CANONICAL}
+    return [_bare(item) for item in node] if isinstance(node, list) else node
+
+
 def _full(name: str, namespace: str) -> str:
     return name if "." in name or not namespace else f"{namespace}.{name}"
 
@@ -249,6 +257,6 @@ def _logical(declared: Mapping[str, Any], kind: str, size: int) -> Logical | Non
         if type(precision) is not int or type(scale) is not int or not 0 <= scale <= precision <= MAX_PRECISION:
             raise SchemaRefused(f"a decimal needs a precision of 1 to {MAX_PRECISION}, and a scale within it")
         if precision < 1 or (kind == "fixed" and not size):
-            raise SchemaRefused("a decimal needs at least one digit")
+            raise SchemaRefused("a decimal needs a digit at least, and a byte to hold it")
         return Logical("decimal", precision, scale)
     return Logical(word) if isinstance(word, str) and _LOGICAL.get(word) == kind else None

@@ -19,11 +19,12 @@ from worker.avro.fallback import RecordReader
 from worker.avro.faults import Refused, RowFault
 from worker.avro.gate import WriterSchema, record_of
 from worker.avro.lanes import Lanes, Views
+from worker.avro.nodes import Record
 from worker.avro.plan import WIDEST_RUN, compile_steps, reach
 from worker.avro.resolution import resolve
 from worker.avro.schema import RecordSchema
 from worker.avro.slots import Slot
-from worker.avro.text import PAD_BYTES
+from worker.columns.text import PAD_BYTES
 from worker.records import IntArray
 
 DEFAULT_SWITCH_ROWS = 16
@@ -54,10 +55,12 @@ class ColumnReader:
     """
 
     def __init__(
-        self, writer: WriterSchema, reader: RecordSchema | WriterSchema, switch_rows: int = DEFAULT_SWITCH_ROWS
+        self,
+        writer: WriterSchema | RecordSchema,
+        reader: RecordSchema | WriterSchema,
+        switch_rows: int = DEFAULT_SWITCH_ROWS,
     ) -> None:
-        root = reader.root if isinstance(reader, WriterSchema) else record_of(reader.text)
-        program = resolve(writer.root, root)
+        program = resolve(_root(writer), _root(reader))
         self.switch_rows = switch_rows
         self.program = program
         self._read_slots = [slot for slot in program.slots if slot.index not in program.constants]
@@ -103,7 +106,7 @@ class ColumnReader:
                 read.append(self._records.read(data[first:last]))
                 good.append(row)
             except Refused as refused:
-                faults.append(RowFault(row, refused.fault, refused.field))
+                faults.append(RowFault(row, refused.fault, refused.field, refused.trailing_bytes))
         columns: list[Any] = list(zip(*read, strict=True)) or [[] for _ in self.program.slots]
         places = np.array(good, np.int64)
         bases = start[places].tolist()
@@ -136,3 +139,7 @@ class ColumnReader:
         for refused in faults:
             fault[refused.row] = refused.fault
         return Reading(columns, fault, tuple(faults))
+
+
+def _root(schema: WriterSchema | RecordSchema) -> Record:
+    return schema.root if isinstance(schema, WriterSchema) else record_of(schema.text)

@@ -50,9 +50,9 @@ class LogicalCheck:
         return self.low is not None or _UUID.fullmatch(value) is not None
 
     def outside(self, values: npt.NDArray[Any]) -> BoolArray | None:
-        """Which numbers do not fit, bool of shape (n,); None: all fit."""
-        if self.low is None or self.high is None or not len(values):
-            return None
+        """Which numbers do not fit, bool of shape (n,), n at least 1; None: all fit."""
+        assert self.low is not None
+        assert self.high is not None
         if self.low <= values.min() and values.max() <= self.high:
             return None
         wrong: BoolArray = np.asarray((values < self.low) | (values > self.high))

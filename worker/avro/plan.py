@@ -6,6 +6,7 @@ An operation that can't read a lane plainly (a ragged vector, a long array, a br
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,9 @@ from worker.avro.resolution import Choice, Inline, Items, Mismatch, Read, ReadNu
 from worker.avro.slots import Form, Slot
 
 LONGEST_NUMBER = 10
-WIDEST_RUN = 512
+MOST_TOGETHER = 16
+"""Fields gathered as one block: it must stay in the cache, and within the buffer's padding."""
+WIDEST_RUN = 8 * MOST_TOGETHER
 
 
 class Operation(Protocol):
@@ -31,7 +34,38 @@ class Operation(Protocol):
 
 
 def compile_steps(steps: Sequence[Step]) -> list[Operation]:
-    return [Run(group) if isinstance(group, list) else compile_step(group) for group in _grouped(_flat(steps))]
+    return [
+        _together(group) if alike else compile_step(group[0])
+        for alike, run in groupby(_flat(steps), _alike)
+        for group in _chunks(list(run), MOST_TOGETHER if alike else 1)
+    ]
+
+
+def _chunks(steps: list[Step], size: int) -> Iterator[list[Step]]:
+    for i in range(0, len(steps), size):
+        yield steps[i : i + size]
+
+
+def _alike(step: Step) -> tuple[int, int] | None:
+    """What neighbours must share to be read together: (0, 0) for floats and doubles, width and order for nullable ones."""
+    if isinstance(step, Read):
+        return (0, 0) if float_width(step) else None
+    if not isinstance(step, Choice) or len(step.branches) != 2:
+        return None
+    nulls = [i for i, branch in enumerate(step.branches) if isinstance(branch, ReadNull)]
+    other = step.branches[1 - nulls[0]] if len(nulls) == 1 else None
+    if isinstance(other, Read) and float_width(other) and other.slot is not None:
+        return float_width(other), nulls[0]
+    return None
+
+
+def _together(steps: Sequence[Step]) -> Operation:
+    reads = [step for step in steps if isinstance(step, Read)]
+    if reads:
+        return Run(reads)
+    width, null_branch = _alike(steps[0]) or (8, 0)
+    slots = [slot for step in steps for slot in slots_of(step).values()]
+    return NullableFloats(slots, width, null_branch)
 
 
 def compile_step(step: Step) -> Operation:
@@ -45,8 +79,8 @@ def compile_step(step: Step) -> Operation:
         case Mismatch():
             return Doubted()
         case Choice():
-            return _nullable(step) or _Choice([compile_step(branch) for branch in step.branches], slots_of(step))
-        case Items():
+            return _Choice([compile_step(branch) for branch in step.branches], slots_of(step))
+        case _:
             return _items(step)
 
 
@@ -73,24 +107,6 @@ def _flat(steps: Sequence[Step]) -> Iterator[Step]:
             yield from _flat(step.steps)
         else:
             yield step
-
-
-def _grouped(steps: Iterator[Step]) -> Iterator[Step | list[Read]]:
-    """Neighbouring floats and doubles as lists, which are gathered at once."""
-    run: list[Read] = []
-    for step in steps:
-        if isinstance(step, Read) and float_width(step):
-            run.append(step)
-            if sum(map(float_width, run)) > WIDEST_RUN - 8:
-                yield run
-                run = []
-            continue
-        if run:
-            yield run
-            run = []
-        yield step
-    if run:
-        yield run
 
 
 def _scalar(step: Read) -> Operation:
@@ -121,16 +137,6 @@ def _holds_items(step: Step) -> bool:
     if isinstance(step, Choice | Inline):
         return any(map(_holds_items, step.branches if isinstance(step, Choice) else step.steps))
     return isinstance(step, Items)
-
-
-def _nullable(step: Choice) -> Operation | None:
-    nulls = [i for i, branch in enumerate(step.branches) if isinstance(branch, ReadNull)]
-    if len(step.branches) != 2 or len(nulls) != 1:
-        return None
-    other = step.branches[1 - nulls[0]]
-    if isinstance(other, Read) and float_width(other) and other.slot is not None:
-        return NullableFloats(other.slot, float_width(other), nulls[0])
-    return None
 
 
 class _Choice:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from worker.avro.cells import Cells, Out
 from worker.avro.lanes import Lanes
 from worker.avro.slots import Slot
-from worker.avro.text import invalid_utf8
+from worker.columns.text import invalid_utf8
 
 _SIZES = {"float": 4, "double": 8}
 MOST_ROUNDS = 32

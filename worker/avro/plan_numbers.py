@@ -121,25 +121,31 @@ class Run:
 
 
 class NullableFloats:
-    """``null`` and a float or double, in either order: the commonest union has its own way."""
+    """Neighbouring unions of ``null`` and a float or double, in either order: the branches first, then all values at once.
 
-    def __init__(self, slot: Slot, width: int, null_branch: int) -> None:
-        self._slot, self._width = slot, width
-        self._present = 2 * (1 - null_branch)
+    All of them have the same ``width`` and order.
+    """
+
+    def __init__(self, slots: Sequence[Slot], width: int, null_branch: int) -> None:
+        self._slots, self._width = slots, width
+        self._present = np.uint8(2 * (1 - null_branch))
         self._moves = np.ones(256, np.int64)
         self._moves[self._present] += width
 
     def run(self, lanes: Lanes, out: Out) -> None:
-        branch = lanes.octet()
-        lanes.doubt |= branch & 0xFD
-        view = lanes.views.doubles if self._width == 8 else lanes.views.floats
-        start = lanes.cursor + 1
-        values = cast(view[start], self._slot)
-        null = branch != self._present
-        if null.any():
+        shape = len(self._slots), len(lanes)
+        branches, places = np.empty(shape, np.uint8), np.empty(shape, np.int64)
+        cursor = lanes.cursor
+        for branch, place in zip(branches, places, strict=True):
+            lanes.views.octets.take(cursor, out=branch, mode="clip")
+            np.add(cursor, 1, out=place)
+            cursor = cursor + self._moves.take(branch)
+        lanes.cursor = cursor
+        lanes.doubt |= np.bitwise_or.reduce(branches, axis=0) & 0xFD
+        values = (lanes.views.doubles if self._width == 8 else lanes.views.floats)[places]
+        null = branches != self._present
+        some = null.any(axis=1).tolist()
+        if any(some):
             np.copyto(values, 0, where=null)
-            lanes.cursor = lanes.cursor + self._moves.take(branch)
-            out[self._slot.index] = Cells(values, null=null)
-        else:
-            lanes.cursor = start + self._width
-            out[self._slot.index] = Cells(values)
+        for i, slot in enumerate(self._slots):
+            out[slot.index] = Cells(cast(values[i], slot), null=null[i] if some[i] else None)

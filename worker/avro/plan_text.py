@@ -7,7 +7,7 @@ import numpy as np
 from worker.avro.cells import Cells, Out
 from worker.avro.lanes import Lanes
 from worker.avro.slots import Slot
-from worker.avro.text import PAD_BYTES, all_ascii, invalid_utf8
+from worker.columns.text import PAD_BYTES, all_ascii, invalid_utf8
 from worker.records import IntArray
 
 _EXACT_POWERS = 22

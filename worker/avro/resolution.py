@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.avro.bounds import SchemaRefused
 from worker.avro.nodes import MISSING, Array, Enum, Fixed, Map, Member, Node, Primitive, Record, Scalar, Union, plain
-from worker.avro.schema import SchemaRefused
 from worker.avro.slots import Slot, constant, slot_of
 
 
@@ -77,10 +77,14 @@ class Program:
     constants: Mapping[int, Any]
 
 
+class WrongRecordType(SchemaRefused):
+    """The writer writes another record: resolution would make plausible nonsense of it."""
+
+
 def resolve(writer: Record, reader: Record) -> Program:
-    """Raises SchemaRefused when the reader can read nothing that this writer writes."""
+    """Raises WrongRecordType, or SchemaRefused when the reader can read nothing that this writer writes."""
     if not _same_name(writer, reader):
-        raise SchemaRefused(f"written as {writer.name}, expected {reader.name}")
+        raise WrongRecordType(f"written as {writer.name}, expected {reader.name}")
     resolver = _Resolver()
     resolver.declare(reader, "")
     root = resolver.record(writer, reader, "")

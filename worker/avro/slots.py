@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from worker.avro.bounds import SchemaRefused
 from worker.avro.logical import LogicalCheck, check_of
 from worker.avro.nodes import Array, Enum, Fixed, Logical, Node, Primitive, Union
-from worker.avro.schema import SchemaRefused
 
 
 class Form(enum.Enum):
@@ -44,7 +44,7 @@ class Slot:
         return self.form is Form.ENUM or (isinstance(self.type, Primitive) and self.type.kind == "string")
 
 
-_DTYPES: dict[str, Any] = {
+DTYPES: dict[str, Any] = {
     "boolean": np.bool_,
     "int": np.int32,
     "long": np.int64,
@@ -52,6 +52,8 @@ _DTYPES: dict[str, Any] = {
     "double": np.float64,
 }
 _LIMITS = {"int": 2**31, "long": 2**63}
+_BEYOND = {"float": (2 - 2**-24) * 2.0**127}
+"""From here on a float32 is infinite: half a step beyond its largest number."""
 
 
 def slot_of(index: int, name: str, declared: Node) -> Slot:
@@ -61,8 +63,8 @@ def slot_of(index: int, name: str, declared: Node) -> Slot:
         return Slot(index, name, Form.ENUM, node, nullable, symbols=node.symbols)
     if isinstance(node, Array) and not nullable:
         kind = node.items.kind if isinstance(node.items, Primitive) else ""
-        if kind in _DTYPES and kind != "boolean":
-            return Slot(index, name, Form.VECTOR, node, nullable, _DTYPES[kind])
+        if kind in DTYPES and kind != "boolean":
+            return Slot(index, name, Form.VECTOR, node, nullable, DTYPES[kind])
         raise SchemaRefused(f"field {name}: of arrays, only those of numbers are supported")
     if not isinstance(node, Primitive | Fixed) or node == Primitive("null"):
         raise SchemaRefused(f"field {name}: {type(node).__name__.lower()} can't be a column")
@@ -70,8 +72,8 @@ def slot_of(index: int, name: str, declared: Node) -> Slot:
     if logical is not None and logical.name == "decimal":
         return Slot(index, name, Form.DECIMAL, node, nullable, np.float64, logical=logical)
     check = check_of(logical)
-    if isinstance(node, Primitive) and node.kind in _DTYPES:
-        return Slot(index, name, Form.NUMBER, node, nullable, _DTYPES[node.kind], logical=logical, check=check)
+    if isinstance(node, Primitive) and node.kind in DTYPES:
+        return Slot(index, name, Form.NUMBER, node, nullable, DTYPES[node.kind], logical=logical, check=check)
     return Slot(index, name, Form.TEXT, node, nullable, logical=logical, check=check)
 
 
@@ -139,7 +141,7 @@ def _number(node: Node, value: Any) -> Any:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _BEYOND.get(kind, math.inf) else None
 
 
 def _unwrapped(declared: Node, name: str) -> tuple[Node, bool]:

@@ -61,7 +61,7 @@ def sample_body(step: Step) -> bytes:
             return b""
 
 
-def _sample_scalar(step: Read) -> bytes:
+def _sample_scalar(step: Read) -> bytes:  # noqa: PLR0911 - one return a type
     if isinstance(step.wire, Enum):
         return bytes([2 * next((i for i, symbol in enumerate(step.symbols[:60]) if symbol >= 0), 0)])
     if isinstance(step.wire, Fixed):

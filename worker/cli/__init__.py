@@ -13,6 +13,7 @@ from worker import __version__
 from worker.cli import config, dlq, model, topics
 from worker.cli.broker import broker
 from worker.cli.demo import demo
+from worker.cli.inspect import inspect
 from worker.cli.run import run
 from worker.errors import ConfigurationError, ExitCode, WorkerError
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(demo)
 app.command()(broker)
+app.command()(inspect)
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(dlq.app, name="dlq")

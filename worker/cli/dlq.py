@@ -180,7 +180,7 @@ def _latest(
     counts: Counter[tuple[str, str]] = Counter()
     latest: list[tuple[tuple[int, int, int], Letter]] = []
     with DeadLetterTopic(settings) as letters:
-        for letter in letters.read(letters.spans(since_ms)):
+        for letter in letters.read_letters(letters.spans(since_ms)):
             if wanted.matches(letter):
                 counts[letter.stage, letter.reason] += 1
                 place = (letter.timestamp_ms, letter.partition, letter.offset)

@@ -6,11 +6,12 @@ from typing import Any
 
 import typer
 
-from worker.cli.dlq_verdict import VerdictNow, verdict_now
-from worker.cli.dlq_views import hex_dump, key_text, printable, when
+from worker.cli.dlq_views import hex_dump
+from worker.cli.texts import key_text, printable, when
+from worker.cli.verdicts import Judge, Verdict
 from worker.errors import ConfigurationError
 from worker.kafka.letters import Letter
-from worker.records import Record
+from worker.records import Record, RecordBatch
 from worker.settings import Settings
 
 
@@ -51,20 +52,21 @@ def _about(letter: Letter, settings: Settings) -> list[tuple[str, str]]:
 def _verdict(letter: Letter, settings: Settings, *, values: bool) -> None:
     record = Record(settings.topics.input, 0, 0, letter.timestamp_ms, letter.key, letter.value, letter.own_headers)
     try:
-        now = verdict_now(settings.event, record)
+        judge = Judge(settings.event)
     except ConfigurationError as error:
         _section("Now", [("schema", f"can't be asked: {error}")])
         return
-    _section("Now", [("schema", now.schema), ("verdict", _said(now))])
+    (now,) = judge.judge(RecordBatch.of([record]))
+    _section("Now", [("schema", judge.schema.name), ("verdict", _said(now))])
     if values and now.values is not None:
         _section("Fields", [(name, _value(value)) for name, value in now.values.items()])
 
 
-def _said(now: VerdictNow) -> str:
-    if now.refusals:
-        return "; ".join(f"refused: {r.stage}/{r.reason}: {r.detail}" for r in now.refusals)
+def _said(now: Verdict) -> str:
+    if (refusal := now.refusal) is not None:
+        return f"refused: {refusal.stage}/{refusal.reason}: {refusal.detail}"
     if now.tombstone:
-        return "a record without a value; event.tombstones decides"
+        return "a record without a value, which is skipped (event.tombstones)"
     return "decodes and is valid; a replay would bring it to the model (which was not asked)"
 
 
@@ -81,5 +83,4 @@ def _bytes(value: bytes | None) -> str:
 
 
 def _value(value: Any) -> str:
-    item = value.item() if hasattr(value, "item") else value
-    return "null" if item is None else repr(item)
+    return "null" if value is None else repr(value)

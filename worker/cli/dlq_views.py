@@ -1,7 +1,6 @@
 """How dead letters are shown: tables on a terminal, tab-separated lines in a pipe, JSON when asked for.
 
-A letter's texts may come from anybody who can write to the topic, so control characters are escaped before they reach
-a terminal. Values are shown by ``show --values`` alone, keys by ``--keys``.
+Values are shown by ``show --values`` alone, keys by ``--keys``.
 """
 
 from __future__ import annotations
@@ -9,33 +8,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from worker.cli.texts import key_text, printable, show_rows, when
 from worker.kafka.letters import Letter
 from worker.kafka.resume import Stopped
 
 COLUMNS = ("letter", "origin", "when", "stage", "reason", "detail", "model", "replays")
+# An offset that is cut short is of no use, a detail that is folded is.
+_WHOLE = frozenset({"letter", "when", "letters", "partition", "offset"})
 _DUMPED_BYTES = 256
-
-
-def when(timestamp_ms: int) -> str:
-    """UTC, to the millisecond."""
-    return datetime.fromtimestamp(timestamp_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def printable(text: str) -> str:
-    """One line, whatever is in it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-
-
-def key_text(key: bytes | None) -> str:
-    return "null" if key is None else printable(key.decode("utf-8", "backslashreplace"))
 
 
 def as_json(letter: Letter, *, keys: bool) -> dict[str, Any]:
@@ -66,7 +50,7 @@ def show_letters(letters: Sequence[Letter], *, keys: bool, json_lines: bool) -> 
             typer.echo(json.dumps(as_json(letter, keys=keys)))
         return
     columns = (*COLUMNS, "key") if keys else COLUMNS
-    _rows(columns, [_row(letter, keys=keys) for letter in letters])
+    show_rows(columns, [_row(letter, keys=keys) for letter in letters], _WHOLE)
 
 
 def show_counts(counts: Mapping[tuple[str, str], int], *, json_lines: bool) -> None:
@@ -77,11 +61,12 @@ def show_counts(counts: Mapping[tuple[str, str], int], *, json_lines: bool) -> N
         typer.echo(json.dumps({"summary": lines, "letters": sum(counts.values())}))
         return
     rows = [(printable(stage or "?"), printable(reason or "?"), str(count)) for (stage, reason), count in ordered]
-    _rows(("stage", "reason", "letters"), rows)
+    show_rows(("stage", "reason", "letters"), rows, _WHOLE)
 
 
 def show_stopped(stopped: Sequence[Stopped]) -> None:
-    _rows(("partition", "offset", "stopped because"), [(str(s.partition), str(s.offset), s.why) for s in stopped])
+    rows = [(str(s.partition), str(s.offset), s.why) for s in stopped]
+    show_rows(("partition", "offset", "stopped because"), rows, _WHOLE)
 
 
 def hex_dump(data: bytes, limit: int = _DUMPED_BYTES) -> list[str]:
@@ -99,19 +84,3 @@ def _row(letter: Letter, *, keys: bool) -> tuple[str, ...]:
     texts = (letter.place, origin, when(letter.timestamp_ms), letter.stage, letter.reason, letter.message)
     row = (*texts, letter.model_version, str(letter.replays))
     return tuple(printable(text) for text in ((*row, key_text(letter.key)) if keys else row))
-
-
-def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal; in a pipe a line of names and a line each, so that ``cut`` and ``awk`` find their way."""
-    console = Console()
-    if not console.is_terminal:
-        for row in (columns, *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table()
-    for name in columns:
-        # An offset that is cut short is of no use, a detail that is folded is.
-        table.add_column(name, no_wrap=name in ("letter", "when", "letters", "partition", "offset"), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)

@@ -52,7 +52,9 @@ class TopicReader:
         self.topic = topic
         count = partition_counts(admin_config(settings), [topic]).get(topic)
         if count is None:
-            raise ConfigurationError(f"the {role} {topic} does not exist", hint=f"`{CREATE}` creates it")
+            ours = settings.topics.model_dump().values()
+            hint = f"`{CREATE}` creates it" if topic in ours else f"the topics of the settings are {', '.join(ours)}"
+            raise ConfigurationError(f"the {role} {topic} does not exist", hint=hint)
         self.partitions = range(count)
         config: dict[str, Any] = consumer_config(settings) | {"group.id": group, "enable.partition.eof": True}
         self.consumer = client(Consumer, config)

@@ -84,9 +84,7 @@ def column_of(values: Sequence[Any], kind: Kind) -> Column:
     null = np.fromiter((value is None for value in values), np.bool_, len(values))
     mask = null if null.any() else None
     if kind.is_text:
-        texts = np.empty(len(values), object)
-        texts[:] = values
-        return TextColumn(texts, mask)
+        return TextColumn.of(values)
     dtype = _DTYPES.get(kind, np.float64)
     return NumberColumn(np.array([0 if value is None else value for value in values], dtype), mask)
 

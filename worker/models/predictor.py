@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.columns import Column, Columns, NumberColumn, Scores
+from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn
 from worker.errors import ModelError
 from worker.models.bundle import Bundle
 from worker.models.estimator import OneThread, forget_column_names, use_one_job
@@ -176,10 +176,9 @@ def _floats(column: Column) -> FloatArray:
 def _for_frame(column: Column) -> npt.NDArray[Any]:
     if isinstance(column, NumberColumn):
         return column.values if column.null is None else column.floats()
-    if column.null is None:
-        return column.values
-    texts = column.values.copy()
-    texts[column.null] = np.nan
+    texts = column.objects()
+    if isinstance(column, TextColumn) and column.null is not None:
+        texts[column.null] = np.nan
     return texts
 
 

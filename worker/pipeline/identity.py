@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.avro.schema import Kind, RecordSchema
-from worker.columns import Columns
+from worker.columns import Columns, NumberColumn, TextColumn
 from worker.records import IntArray, RecordBatch, Slices
 
 _PER_MILLISECOND = {
@@ -55,7 +55,10 @@ class Identity:
     def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> Slices:
         """Ids of the batch rows ``rows``, whose columns are given, in UTF-8."""
         if self.id_field is not None:
-            return Slices.of([str(value).encode() for value in columns[self.id_field].values.tolist()])
+            column = columns[self.id_field]
+            if isinstance(column, TextColumn):
+                return column.slices()
+            return Slices.of([str(value).encode() for value in column.objects().tolist()])
         places = zip(batch.partition[rows].tolist(), batch.offset[rows].tolist(), strict=True)
         return Slices.of([f"{batch.topic}-{partition}-{offset}".encode() for partition, offset in places])
 
@@ -63,7 +66,7 @@ class Identity:
         """Event times in Unix milliseconds, int64 of the length of ``rows``."""
         if self.time_field is None:
             return batch.timestamp_ms[rows]
-        times: IntArray = np.floor_divide(columns[self.time_field].values, self._time_units_per_millisecond).astype(
-            np.int64
-        )
+        column = columns[self.time_field]
+        assert isinstance(column, NumberColumn)  # see ``problems``
+        times: IntArray = np.floor_divide(column.values, self._time_units_per_millisecond).astype(np.int64)
         return times

@@ -5,15 +5,14 @@ A refusal names the field and the rule, never the value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from worker.avro.schema import Field, RecordSchema
-from worker.columns import Columns, NumberColumn, TextColumn
+from worker.columns import Column, Columns, NumberColumn, TextColumn, VectorColumn
 from worker.records import BoolArray, IntArray, Reason, Refusal, Stage
 
 
@@ -60,22 +59,24 @@ class Validator:
 
 def _imputed(field: Field, columns: Columns) -> Columns:
     column, rules = columns[field.name], field.constraints
-    if column.null is None or rules.null_policy != "impute":
+    if isinstance(column, VectorColumn) or column.null is None or rules.null_policy != "impute":
         return columns
+    if isinstance(column, TextColumn):
+        return columns.with_column(field.name, column.filled(str(rules.impute).encode()))
     values = column.values.copy()
     values[column.null] = rules.impute
-    filled = TextColumn(values) if isinstance(column, TextColumn) else NumberColumn(values)
-    return columns.with_column(field.name, filled)
+    return columns.with_column(field.name, NumberColumn(values))
 
 
-def _breaches(field: Field, column: NumberColumn | TextColumn) -> Iterator[_Breach]:
+def _breaches(field: Field, column: Column) -> Iterator[_Breach]:
+    if isinstance(column, VectorColumn):
+        return
     if column.null is not None and field.constraints.null_policy == "refuse":
         yield _Breach(column.null, Reason.NULL_NOT_ALLOWED, "is null")
-    if isinstance(column, TextColumn):
-        if field.constraints.bounds_text:
-            yield from _text_breaches(field, column)
-    else:
+    if isinstance(column, NumberColumn):
         yield from _number_breaches(field, column)
+    elif field.constraints.bounds_text:
+        yield from _text_breaches(field, column)
 
 
 def _number_breaches(field: Field, column: NumberColumn) -> Iterator[_Breach]:
@@ -106,11 +107,13 @@ def _text_breaches(field: Field, column: TextColumn) -> Iterator[_Breach]:
             too_long = lengths > high
             yield from _found(too_long, column, Reason.TOO_LONG, f"is longer than maxLength {high}")
     if rules.enum is not None:
-        allowed = frozenset(rules.enum)
-        yield from _found(_mask(column, lambda v: v not in allowed), column, Reason.NOT_IN_ENUM, "is not in enum")
+        known = column.equals_any([str(value).encode() for value in rules.enum])
+        yield from _found(~known, column, Reason.NOT_IN_ENUM, "is not in enum")
     if (pattern := rules.pattern) is not None:
         # An expression can take very long on a long text; one that is refused for its length is spared it.
-        wrong = _mask(column, lambda v: pattern.search(v) is None, np.flatnonzero(~too_long))
+        rows = np.flatnonzero(~too_long)
+        wrong = np.zeros(len(column), np.bool_)
+        wrong[rows] = [text is not None and pattern.search(text) is None for text in column.take(rows).objects()]
         yield from _found(wrong, column, Reason.PATTERN_MISMATCH, "does not match pattern")
 
 
@@ -122,11 +125,3 @@ def _found(
         wrong = wrong & ~column.null
     if wrong.any():
         yield _Breach(wrong, reason, rule)
-
-
-def _mask(column: TextColumn, wrong: Callable[[Any], bool], rows: IntArray | None = None) -> BoolArray:
-    """Where a value that is not null is wrong, among ``rows`` (default: all)."""
-    chosen = np.arange(len(column)) if rows is None else rows
-    mask = np.zeros(len(column), np.bool_)
-    mask[chosen] = [value is not None and wrong(value) for value in column.values[chosen]]
-    return mask

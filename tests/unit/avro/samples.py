@@ -26,7 +26,7 @@ def schema_of(*fields: Any, name: str = "R", **more: Any) -> RecordSchema:
 
 def body(schema: RecordSchema, value: dict[str, Any]) -> bytes:
     out = io.BytesIO()
-    fastavro.schemaless_writer(out, schema.parsed, value)
+    fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads(schema.text)), value)
     return out.getvalue()
 
 

@@ -12,6 +12,7 @@ from tests.unit.avro.samples import batch, body, field, schema_of, varint
 from worker.avro.decode import Decoded, Decoder
 from worker.avro.framing import Framed, frame_detected, frame_raw
 from worker.avro.schema import RecordSchema
+from worker.columns import NumberColumn
 from worker.records import Reason, RecordBatch, Refusal
 from worker.registry.files import SchemaFiles
 
@@ -51,9 +52,13 @@ def test_every_type() -> None:
         "text": ["ä", "ä"], "number": [None, 2.5], "flag": [True, True], "whole": [-(2**62)] * 2, "raw": [b"\x00"] * 2,
         "kind": ["b", "b"], "print": [b"zz"] * 2, "inner.x": [5, -1], "inner.y": [0.5, None],
     }  # fmt: skip
-    dtypes = {name: column.values.dtype.name for name, column in found.columns.by_name.items()}
+    dtypes = {
+        name: column.values.dtype.name
+        for name, column in found.columns.by_name.items()
+        if isinstance(column, NumberColumn)
+    }
     assert (dtypes["flag"], dtypes["whole"], dtypes["inner.x"]) == ("bool", "int64", "int32")
-    assert (dtypes["number"], dtypes["inner.y"], dtypes["text"]) == ("float64", "float32", "object")
+    assert (dtypes["number"], dtypes["inner.y"]) == ("float64", "float32")
 
 
 def test_truncated_at_every_byte() -> None:
@@ -102,7 +107,6 @@ def test_malformed(declared: Any, bytes_: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 2**40])
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="an int outside 32 bits raises, and stops the worker")
 def test_int_outside_32_bits(number: int) -> None:
     """An int that does not fit 32 bits is refused alone."""
     found = decoded(schema_of(field("x", "int")), varint(1), varint(number), varint(2))
@@ -121,7 +125,6 @@ def test_int_outside_32_bits(number: int) -> None:
     ],
     ids=["boolean 2", "boolean 255", "branch -1", "symbol -1", "long of 71 bits"],
 )
-@pytest.mark.xfail(strict=True, reason="fastavro takes it for something else, and it is predicted")
 def test_out_of_range(declared: Any, bytes_: bytes) -> None:
     """What Avro does not know is refused, not taken for its neighbour."""
     assert only(decoded(schema_of(field("x", declared)), bytes_)).reason is Reason.MALFORMED
@@ -132,7 +135,7 @@ def test_round_trip(whole: int, number: float, text: str, raw: bytes) -> None:
     """What fastavro writes is what the columns hold."""
     value = {**VALUE, "whole": whole, "number": number, "text": text, "raw": raw}
     columns = decoded(WIDE, body(WIDE, value)).columns
-    assert [columns[name].values[0] for name in ("whole", "number", "text", "raw")] == [whole, number, text, raw]
+    assert [columns[name].objects()[0] for name in ("whole", "number", "text", "raw")] == [whole, number, text, raw]
 
 
 def test_empty_record() -> None:
@@ -161,8 +164,8 @@ class TestWriterSchemas:
         """Promotion, defaults, another order and fields that nobody reads."""
         writer = schema_of(field("old", "string"), field("x", "int"), name="ns.R")
         found = self.read(writer, {"old": "o", "x": 4})
-        assert found.columns["x"].values.tolist() == [1.5, 4.0, 4.0]
-        assert found.columns["new"].values.tolist() == [2, 7, 7]
+        assert found.columns["x"].objects().tolist() == [1.5, 4.0, 4.0]
+        assert found.columns["new"].objects().tolist() == [2, 7, 7]
 
     def test_another_namespace(self) -> None:
         """Resolution compares names without their namespace, as Avro does."""
@@ -182,4 +185,4 @@ class TestWriterSchemas:
         writer = schema_of(field("y", "int"), name="ns.R")
         found = self.read(writer, {"y": 4})
         assert found.rows.tolist() == [0]
-        assert {r.reason for r in found.refusals} == {Reason.MALFORMED}
+        assert {r.reason for r in found.refusals} == {Reason.SCHEMA_REFUSED}

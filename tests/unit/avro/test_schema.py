@@ -61,23 +61,23 @@ def test_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("declared", "complaint"),
     [
-        ({"type": "array", "items": "null"}, "array is not supported"),
+        ({"type": "array", "items": "int"}, "array is not supported"),
         ({"type": "map", "values": "int"}, "map is not supported"),
         (["null", "int", "string"], "of unions"),
         (["int", "string"], "of unions"),
         (["null"], "of unions"),
-        (["null", "null"], "of unions"),
-        ([["null", "int"], "null"], "nested definition"),
-        ({"type": {"type": "int"}}, "nested definition"),
+        (["null", "null"], "the same type twice"),
+        ([["null", "int"], "null"], "directly in a union"),
+        ({"type": {"type": "int"}}, "malformed"),
         ("null", "null is not supported"),
-        ("Unknown", "Unknown is not supported"),
-        (None, "nested definition"),
-        (5, "nested definition"),
+        ("Unknown", "nor defined before its use"),
+        (None, "must be a name, a list or an object"),
+        (5, "must be a name, a list or an object"),
         (["null", {"type": "record", "name": "N", "fields": []}], "nullable record"),
         ({"type": "record", "name": "N"}, "no list of fields"),
-        ({"type": "record", "name": "N", "fields": [5]}, "field without a name"),
-        ({"type": "record", "name": "N", "fields": [{"type": "int"}]}, "field without a name"),
-        ({"type": "enum", "name": "E"}, "malformed"),
+        ({"type": "record", "name": "N", "fields": [5]}, "field without a proper name"),
+        ({"type": "record", "name": "N", "fields": [{"type": "int"}]}, "field without a proper name"),
+        ({"type": "enum", "name": "E"}, "needs symbols"),
     ],
 )
 def test_refused_types(declared: Any, complaint: str) -> None:
@@ -126,7 +126,6 @@ def test_text_size() -> None:
         parse_schema(record_schema(field("x", "int", doc="d" * MAX_TEXT_BYTES)))
 
 
-@pytest.mark.xfail(strict=True, reason="the fields are counted only after all of them have been walked")
 def test_doubling() -> None:
     """Twenty lines that stand for 2^18 fields are refused at once."""
     declared: dict[str, Any] = {"type": "record", "name": "R0", "fields": [field("x", "int")]}
@@ -148,14 +147,12 @@ def test_doubling() -> None:
     ],
     ids=["symbols", "bound", "number"],
 )
-@pytest.mark.xfail(strict=True, reason="it raises another error than SchemaRefused")
 def test_one_error(text: str) -> None:
     """Whatever is wrong with a schema, the error is the one that callers know."""
     with pytest.raises(SchemaRefused):
         parse_schema(text)
 
 
-@pytest.mark.xfail(strict=True, reason="a namespace that is inherited is not part of the name that is looked up")
 def test_inherited_namespace() -> None:
     """A type may be named in full where its namespace is its surrounding's."""
     assert schema_of(field("x", ENUM), field("y", "ns.E"), namespace="ns").fields[1].kind is Kind.ENUM

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from worker.cli.dlq import since_ms
-from worker.cli.dlq_views import as_json, hex_dump, printable
+from worker.cli.dlq_views import as_json, hex_dump
+from worker.cli.texts import printable
 from worker.errors import ConfigurationError
 from worker.kafka.letters import Letter, LetterFilter, letter_of, replayed_headers
 from worker.pipeline.dead_letters import DIALECTS, REPLAYS, DeadLetterPolicy

@@ -89,7 +89,7 @@ def test_data_frame_with_text(tmp_path: Path) -> None:
     manifest = packed(tmp_path / "m", model, X_test=test, features=None)
     assert manifest.input == "dataframe"
     assert {feature.kind for feature in manifest.features} == {Kind.DOUBLE, Kind.STRING}
-    region = TextColumn(test["region"].to_numpy(dtype=object))
+    region = TextColumn.of(test["region"].tolist())
     batch = columns(test[list(trained.NAMES)].to_numpy()).with_column("region", region)
     predictor = served(tmp_path / "m")
     scores = predictor.predict(batch)
@@ -104,8 +104,7 @@ def test_null_text_is_nan_in_a_data_frame(tmp_path: Path) -> None:
     train.loc[:200, "region"] = np.nan
     model = trained.by_name().fit(train, outcome(TRAIN))
     packed(tmp_path / "m", model, X_test=train, y_test=outcome(TRAIN), features=None)
-    texts = np.full(2, None, object)
-    batch = columns(TRAIN[:2]).with_column("region", TextColumn(texts, np.array([True, True])))
+    batch = columns(TRAIN[:2]).with_column("region", TextColumn.of([None, None]))
     own = model.predict_proba(train[:2])[:, 1]
     np.testing.assert_allclose(served(tmp_path / "m").predict(batch).score, own, atol=1e-9)
 
@@ -130,7 +129,7 @@ def test_columns_are_taken_by_name(tmp_path: Path) -> None:
     reordered = {
         name: NumberColumn(whole[:, i].astype(np.int64)) for i, name in reversed(list(enumerate(trained.NAMES)))
     }
-    photo = TextColumn(np.array([b"x"] * len(TEST), object))
+    photo = TextColumn.of([b"x"] * len(TEST), is_bytes=True)
     batch = Columns(reordered, len(TEST)).with_column("photo", photo)
     expected = predictor.predict(columns(whole)).score
     np.testing.assert_array_equal(predictor.predict(batch).score, expected)

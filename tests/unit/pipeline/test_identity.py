@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worker.avro.decode import column_of
+from tests.support.columns import column_of
 from worker.avro.schema import RecordSchema, parse_schema
 from worker.columns import Columns
 from worker.pipeline.identity import Identity

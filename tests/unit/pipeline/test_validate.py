@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.avro.decode import column_of
+from tests.support.columns import column_of
 from worker.avro.schema import parse_schema
 from worker.columns import Columns, NumberColumn
 from worker.pipeline.validate import Validated, Validator
@@ -104,7 +104,7 @@ def test_null_as_nan(declared: str, values: list[Any]) -> None:
 def test_null_imputed(declared: str, values: list[Any], policy: str, expected: list[Any]) -> None:
     """With ``impute`` a null becomes the value, and is null no longer."""
     found = validated([declared, "null"], values, nullPolicy=policy)
-    assert found.columns["x"].values.tolist() == expected
+    assert found.columns["x"].objects().tolist() == expected
     assert found.columns["x"].null is None
 
 

@@ -6,8 +6,8 @@ string, so that a word may be read at any start without leaving it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from worker.records import BoolArray, IntArray, Slices
 
+LONGEST_CODE = 7
+"""Bytes of a text that fit one word together with their number."""
 PAD_BYTES = 64
 WIDEST_WORDS = PAD_BYTES // 8
 Words = npt.NDArray[np.uint64]
@@ -96,6 +98,23 @@ class TextColumn:
         found: BoolArray = self.codes(values) >= 0
         return found
 
+    def matching(self, matches: Callable[[Any], object]) -> BoolArray:
+        """Where ``matches`` is true of the string (or byte string), bool of shape (n,); a null matches nothing.
+
+        Short strings are mostly codes of few values: each different one is decoded and asked about once.
+        """
+        if self.null is not None:
+            found, rows = np.zeros(len(self), np.bool_), np.flatnonzero(~self.null)
+            found[rows] = replace(self, null=None).take(rows).matching(matches)
+            return found
+        if self.byte_range()[1] > LONGEST_CODE:
+            return np.fromiter((bool(matches(item)) for item in self.objects()), np.bool_, len(self))
+        lengths = self.end - self.start
+        words = words_of(self.pool, self.start, lengths, 1)[:, 0] | (lengths.view(np.uint64) << np.uint64(56))
+        _, first, of = np.unique(words, return_index=True, return_inverse=True)
+        different = self.take(first).objects()
+        return np.fromiter((bool(matches(item)) for item in different), np.bool_, len(different))[of.reshape(-1)]
+
     def filled(self, value: bytes) -> TextColumn:
         """The column with ``value`` in place of null."""
         if self.null is None:
@@ -111,13 +130,14 @@ def padded(pool: bytes) -> bytes:
 
 def words_of(pool: bytes, start: IntArray, lengths: npt.NDArray[Any], count: int) -> Words:
     """The first ``8 * count`` bytes of each row as little-endian words (n, count), zero beyond the row's end."""
+    if count == 1:
+        first: Words = np.ndarray((len(pool) - 7,), "<u8", pool, strides=(1,))[start]
+        first &= _mask_table(1)[:, 0].take(lengths, mode="clip")
+        return first[:, None]
     width = 8 * count
     windows = np.ndarray((len(pool) - width + 1,), f"V{width}", pool, strides=(1,))
     words: Words = windows[start].view("<u8").reshape(len(start), count)
-    if count == 1:
-        words &= _mask_table(1)[:, 0].take(lengths, mode="clip")[:, None]
-    else:
-        words &= _mask_table(count).take(lengths, axis=0, mode="clip")
+    words &= _mask_table(count).take(lengths, axis=0, mode="clip")
     return words
 
 

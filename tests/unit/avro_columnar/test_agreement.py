@@ -1,0 +1,47 @@
+"""The lockstep reader, the record reader and fastavro on random schemas, bodies and damage."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.agreement import Disagreement, check, check_batch
+from tests.unit.avro_columnar.rig import record
+from worker.avro.lanes import Lanes
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from((1, 2, 9, 40)))
+def test_both_readers_and_fastavro_agree(seed: int, rows: int) -> None:
+    """Whatever the schemas and the damage, both readers give the same columns and verdicts, with fastavro's values."""
+    check_batch(Random(seed), rows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=20))
+def test_arbitrary_bytes_agree(bodies: list[bytes]) -> None:
+    """Bytes that were never Avro get the same verdict from both readers."""
+    schema = record(
+        ("a", "long"),
+        ("b", ["null", "double"]),
+        ("c", "string"),
+        ("d", "int"),
+        ("e", {"type": "array", "items": "int"}),
+        ("f", ["string", "null"]),
+    )
+    check(schema, schema, bodies, set())
+
+
+def test_a_lax_reader_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is able to fail: a lockstep reader that never doubts is found out."""
+    monkeypatch.setattr(Lanes, "suspect", lambda *_: None)
+    with pytest.raises(Disagreement):
+        _check_seeds(300)
+
+
+def _check_seeds(count: int) -> None:
+    for seed in range(count):
+        check_batch(Random(seed), 20)

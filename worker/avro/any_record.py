@@ -1,0 +1,81 @@
+"""Single records of known schemas of any shape, arrays included: for people who look, not for the worker's own way.
+
+The schemas must be trusted ones, those that come with the program: they are not gated.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from worker.avro.framing import SINGLE_OBJECT_BYTES, SINGLE_OBJECT_MARKER
+
+
+class Unreadable(ValueError):  # noqa: N818 - a verdict
+    """The bytes are no record of that schema; the text holds no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnySchema:
+    """``parsed`` is fastavro's form, without logical types: values stay as they are encoded."""
+
+    name: str
+    fingerprint: bytes
+    parsed: Any = field(repr=False, compare=False)
+
+    @staticmethod
+    def of(text: str) -> AnySchema:
+        parsed: Any = fastavro.parse_schema(_as_encoded(json.loads(text)))
+        print64 = bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
+        return AnySchema(parsed["name"], print64, parsed)
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """Fields by dotted name. Raises Unreadable."""
+        stream = io.BytesIO(body)
+        try:
+            record: Any = fastavro.schemaless_reader(stream, self.parsed, None)
+        except Exception:  # noqa: BLE001 - fastavro raises a dozen kinds; every one means that the bytes are at fault
+            raise Unreadable(f"the bytes are no {self.name}") from None
+        if left := len(body) - stream.tell():
+            raise Unreadable(f"{left} bytes follow the record")
+        return dict(_flat(record, ""))
+
+
+class KnownSchemas:
+    """Recognises single-object records by their fingerprint."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._by_fingerprint = {schema.fingerprint: schema for schema in map(AnySchema.of, texts)}
+
+    def of(self, value: bytes | None) -> AnySchema | None:
+        """The schema that the value names, if it is one of these."""
+        if value is None or len(value) < SINGLE_OBJECT_BYTES or not value.startswith(SINGLE_OBJECT_MARKER):
+            return None
+        return self._by_fingerprint.get(value[len(SINGLE_OBJECT_MARKER) : SINGLE_OBJECT_BYTES])
+
+    def read(self, value: bytes) -> dict[str, Any]:
+        """Fields by dotted name. Raises Unreadable, also for a value of none of the schemas."""
+        schema = self.of(value)
+        if schema is None:
+            raise Unreadable("no known schema is named")
+        return schema.read(value[SINGLE_OBJECT_BYTES:])
+
+
+def _flat(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _as_encoded(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _as_encoded(value) for key, value in node.items() if key != "logicalType"}
+    return [_as_encoded(item) for item in node] if isinstance(node, list) else node

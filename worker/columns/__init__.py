@@ -1,0 +1,61 @@
+"""Decoded features: one column a field, for all records of a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.columns.numbers import NumberColumn
+from worker.columns.text import TextColumn
+from worker.columns.vectors import VectorColumn
+from worker.records import FloatArray, IntArray
+
+__all__ = ["Column", "Columns", "NumberColumn", "Scores", "TextColumn", "VectorColumn"]
+
+Column = NumberColumn | TextColumn | VectorColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The fields of n records by (dotted) name; every column has length n."""
+
+    by_name: Mapping[str, Column]
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, name: str) -> Column:
+        return self.by_name[name]
+
+    def take(self, rows: IntArray) -> Columns:
+        return Columns({name: column.take(rows) for name, column in self.by_name.items()}, len(rows))
+
+    def with_column(self, name: str, column: Column) -> Columns:
+        return Columns({**self.by_name, name: column}, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a model says of n rows.
+
+    ``score``: float64 (n,): the positive class's probability (binary), the predicted class's (multiclass), the value
+    (regression) or the anomaly score. ``label``: int64 (n,), index into ``classes``, or None without classes.
+    ``probabilities``: float64 (n, k) in the order of ``classes``, or None.
+    """
+
+    score: FloatArray
+    classes: tuple[str, ...] = ()
+    label: IntArray | None = None
+    probabilities: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, rows: IntArray) -> Scores:
+        return Scores(
+            self.score[rows],
+            self.classes,
+            None if self.label is None else self.label[rows],
+            None if self.probabilities is None else self.probabilities[rows],
+        )
