@@ -13,6 +13,7 @@ from worker.avro.encode import Predicted, PredictionEncoder
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
 from worker.pipeline.predict import Prediction, predict
+from worker.pipeline.tracing import trace_context
 from worker.pipeline.validate import Validator
 from worker.ports import Predictor
 from worker.records import OutgoingBatch, Reason, RecordBatch, Refusal, Stage
@@ -87,7 +88,7 @@ class Pipeline:
         rows = predicted.rows
         headers = {}
         if batch.headers:
-            traced = {row: _trace(batch.headers[row]) for row in batch.headers}
+            traced = {row: trace_context(found) for row, found in batch.headers.items()}
             headers = {i: trace for i, row in enumerate(rows.tolist()) if (trace := traced.get(row))}
         return OutgoingBatch(
             topic=self.predictions_topic,
@@ -100,8 +101,3 @@ class Pipeline:
 
 def _count(prediction: Prediction | None) -> int:
     return len(prediction.rows) if prediction else 0
-
-
-def _trace(headers: tuple[tuple[str, bytes | None], ...]) -> tuple[tuple[str, bytes | None], ...]:
-    """W3C trace context is passed on, no other header."""
-    return tuple((name, value) for name, value in headers if name in ("traceparent", "tracestate"))

@@ -113,7 +113,7 @@ def _text_breaches(field: Field, column: TextColumn) -> Iterator[_Breach]:
         # An expression can take very long on a long text; one that is refused for its length is spared it.
         rows = np.flatnonzero(~too_long)
         wrong = np.zeros(len(column), np.bool_)
-        wrong[rows] = [text is not None and pattern.search(text) is None for text in column.take(rows).objects()]
+        wrong[rows] = ~column.take(rows).matching(lambda text: pattern.search(str(text)) is not None)
         yield from _found(wrong, column, Reason.PATTERN_MISMATCH, "does not match pattern")
 
 

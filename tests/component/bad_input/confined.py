@@ -1,6 +1,6 @@
 """A process that judges hostile records under limits on its memory and its CPU time; prints what became of them.
 
-Run as ``python -m tests.component.bad_input.confined NAME SIZE``.
+Run as ``python -m tests.component.bad_input.confined NAME SIZE``, or with ``reader`` as the size.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 from tests.component.bad_input.bed import Bed, Size, verdicts
 from tests.component.bad_input.hostile import ALL
+from worker.avro.schema import SchemaRefused, parse_schema
 
 # Beyond what the process has before it meets them: a fixed room, and a few copies of the bytes that it is given.
 ROOM_BYTES = 96_000_000
@@ -53,5 +54,20 @@ def main(name: str, size: Size) -> None:
         sys.stdout.write(json.dumps({"verdicts": found, "expected": list(hostile.expected), "cpu_seconds": cpu}))
 
 
+def refuse_as_reader(name: str) -> None:
+    """Give the worker each schema as its own, instead of as a writer's."""
+    texts = list((ALL[name]().schemas or {}).values())
+    confine(sum(map(len, texts)))
+    for text in texts:
+        try:
+            parse_schema(text)
+        except SchemaRefused:
+            continue
+        raise AssertionError(f"taken: {text[:200]}")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], cast("Literal['few', 'many']", sys.argv[2]))
+    if sys.argv[2] == "reader":
+        refuse_as_reader(sys.argv[1])
+    else:
+        main(sys.argv[1], cast("Literal['few', 'many']", sys.argv[2]))
