@@ -23,7 +23,7 @@ def batch_of(messages: Sequence[Message]) -> RecordBatch:
         timestamp_ms=np.fromiter((m.timestamp()[1] for m in messages), np.int64, count),
         keys=Slices.of([_bytes(m.key()) for m in messages]),
         values=Slices.of([_bytes(m.value()) for m in messages]),
-        headers={i: _headers(headers) for i, m in enumerate(messages) if (headers := m.headers())},
+        headers={i: headers for i, m in enumerate(messages) if (headers := _headers(m))},
     )
 
 
@@ -46,6 +46,11 @@ def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
 
 
-def _headers(headers: Any) -> Headers:
-    pairs = headers.items() if isinstance(headers, dict) else headers
+def _headers(message: Message) -> Headers:
+    """Empty where a header's name is not UTF-8: the client can't give such headers to anybody."""
+    try:
+        found: Any = message.headers()
+    except (SystemError, UnicodeDecodeError):  # which of the two depends on the client's version
+        return ()
+    pairs = found.items() if isinstance(found, dict) else found or ()
     return tuple((name, _bytes(value)) for name, value in pairs)

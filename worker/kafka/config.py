@@ -59,6 +59,8 @@ def producer_config(settings: Settings, transactional_id: str | None) -> dict[st
         # One batch must fit whole, whatever its size: a full queue would mean an abort.
         "queue.buffering.max.messages": 2 * delivery.max_batch_records + 1_000,
         "queue.buffering.max.kbytes": 2_097_151,
+        # What could be consumed can be handed on: the topics' own limits decide.
+        "message.max.bytes": 1_000_000_000,
     }
     lawful: dict[str, Any] = {
         "enable.idempotence": True,

@@ -31,6 +31,15 @@ def client(make: Callable[[dict[str, Any]], Client], config: Mapping[str, Any]) 
         ) from None
 
 
+# Trying again would end the same way: somebody has to change the topic or its permissions first.
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+
+
+def refused_for_good(error: KafkaError) -> bool:
+    """Whether what was written will be refused each time: too large for its topic, or not permitted."""
+    return error.code() in _TOO_LARGE or error.code() in _NOT_ALLOWED
+
+
 def error_of(exception: KafkaException) -> KafkaError:
     error: KafkaError = exception.args[0]
     return error
@@ -42,6 +51,9 @@ def stopping(call: str, error: KafkaError) -> WorkerError:
         return Fenced(
             f"{call}: another worker has taken over our transactional id", hint="this process was replaced; let it end"
         )
+    if error.code() in _TOO_LARGE:
+        hint = "raise max.message.bytes of the output topics to the input's; nothing was committed past this record"
+        return ConfigurationError(f"{call}: a record is too large for its topic ({error.str()})", hint=hint)
     if error.code() in _NOT_ALLOWED:
         return ConfigurationError(f"{call}: {error.str()}", hint=f"check {_NOT_ALLOWED[error.code()]}")
     return TransportError(f"{call}: {error.str()} ({error.name()})")

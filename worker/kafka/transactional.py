@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import DeliveryAborted, TransportError
 from worker.kafka.batches import plain_messages
-from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.errors import client, error_of, refused_for_good, stopping
 from worker.kafka.watchdog import Watchdog
 from worker.ports import Clock
 from worker.records import Committable, OutgoingBatch
@@ -46,7 +46,7 @@ class TransactionalSink:
             for batch in outgoing:
                 produce(producer, batch)
         except BufferError as error:
-            self._abort("produce", str(error))
+            self._abort("produce", error)
         self._call("send_offsets_to_transaction", producer.send_offsets_to_transaction, offsets, committable.generation)
         self._call("commit_transaction", producer.commit_transaction)
 
@@ -77,7 +77,7 @@ class TransactionalSink:
                 if error.fatal():
                     raise stopping(name, error) from None
                 if error.txn_requires_abort():
-                    self._abort(name, error.str())
+                    self._abort(name, error)
                 if not error.retriable():
                     raise stopping(name, error) from None
                 _LOG.warning("%s: %s; trying again (%d of %d)", name, error.str(), attempt + 1, RETRIES)
@@ -87,14 +87,16 @@ class TransactionalSink:
             f"{name} failed {RETRIES} times", hint="the transaction's outcome is unknown; restart the worker"
         )
 
-    def _abort(self, name: str, reason: str) -> None:
-        """Always raises: DeliveryAborted once nothing of the transaction can become visible."""
+    def _abort(self, name: str, cause: KafkaError | BufferError) -> NoReturn:
+        """Abort, so that nothing of the transaction can become visible; then raise what the cause means."""
         try:
             with self._watchdog.guard("abort_transaction"):
                 self._producer.abort_transaction()
         except KafkaException as exception:
-            raise stopping(f"abort_transaction after {name} ({reason})", error_of(exception)) from None
-        raise DeliveryAborted(f"{name}: {reason}")
+            raise stopping(f"abort_transaction after {name} ({cause})", error_of(exception)) from None
+        if isinstance(cause, KafkaError) and refused_for_good(cause):
+            raise stopping(name, cause)
+        raise DeliveryAborted(f"{name}: {cause.str() if isinstance(cause, KafkaError) else cause}")
 
 
 def produce(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[..., None] | None = None) -> None:

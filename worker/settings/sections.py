@@ -18,6 +18,9 @@ Dialect = Literal["kafka", "connect", "spring"]
 Text = Annotated[str, Field(min_length=1)]
 
 
+LEAST_POLL_INTERVAL_MS = 10_000
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,6 +46,11 @@ class Kafka(Section):
         refused = [f"{n} can't be set here ({REFUSED_OPTIONS[b]})" for n, b in bare.items() if b in REFUSED_OPTIONS]
         if refused:
             raise ValueError("; ".join(refused))
+        interval = next((options[n] for n, b in bare.items() if b == "max.poll.interval.ms"), None)
+        if interval is not None and int(interval) < LEAST_POLL_INTERVAL_MS:
+            raise ValueError(
+                f"max.poll.interval.ms must be at least {LEAST_POLL_INTERVAL_MS}, or the group gives a member up in mid-batch"
+            )
         return options
 
     def resolved_options(self) -> dict[str, str | int | float | bool]:

@@ -11,7 +11,6 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from tests.component.bad_input import foreign
-from worker.broker.mock import MockKafka
 from worker.kafka.batches import batch_of
 from worker.kafka.config import producer_config
 from worker.kafka.transactional import produce
@@ -24,10 +23,9 @@ PARTITIONS = 4  # as many as every topic of the mock cluster has
 
 @pytest.fixture
 def bootstrap() -> Iterator[str]:
-    kafka = MockKafka()
-    kafka.start()
-    yield kafka.bootstrap
-    kafka.stop()
+    cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in cluster.list_topics(timeout=SECONDS).brokers.values())
+    cluster.flush(0)  # the cluster lives as long as its producer
 
 
 def read_one(bootstrap: str, topic: str) -> Message:
@@ -61,7 +59,7 @@ def test_large_outputs(bootstrap: str, headers: Any) -> None:
         model=Model(bundle=Path("unused")),
     )
     values = Slices.of([bytes(3_000_000)])
-    producer = Producer(producer_config(settings, None))
+    producer = Producer({**producer_config(settings, None), "log_level": 0})
     produce(producer, OutgoingBatch("out", np.zeros(1, np.int64), values, values, headers))
     assert producer.flush(SECONDS) == 0
     written = read_one(bootstrap, "out").value()

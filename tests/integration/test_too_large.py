@@ -1,0 +1,58 @@
+"""A record that is too large for its output topic is never dropped silently."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.conftest import MakeTopic
+from tests.support.brokers import KafkaUnderTest
+from tests.support.kafka import produce_all, read_all
+from tests.support.waiting import wait_until
+from worker.clock import SystemClock
+from worker.errors import ConfigurationError
+from worker.kafka.config import consumer_config, producer_config
+from worker.kafka.source import KafkaSource
+from worker.kafka.transactional import TransactionalSink
+from worker.kafka.watchdog import Watchdog
+from worker.ports import Fetch, FetchLimit
+from worker.records import Committable, OutgoingBatch, Record, Slices
+from worker.settings import Settings
+
+
+def poll_one(source: KafkaSource) -> Fetch:
+    fetches: list[Fetch] = []
+
+    def arrived() -> bool:
+        fetches.append(source.poll(FetchLimit(1, 1_000_000, 0.5)))
+        return fetches[-1].batch is not None
+
+    wait_until(arrived, 30)
+    return fetches[-1]
+
+
+def test_too_large_for_its_topic(kafka: KafkaUnderTest, make_topic: MakeTopic) -> None:
+    """The worker stops with the topic's limit as the reason; nothing of the transaction is visible."""
+    topic = make_topic(config={"max.message.bytes": "20000"})
+    settings = Settings.model_validate(
+        {
+            "kafka": {"bootstrap": kafka.bootstrap, "group": topic},
+            "topics": {"input": "in"},
+            "event": {"schema": "unused"},
+            "model": {"bundle": "unused"},
+        }
+    )
+    source_topic = make_topic()
+    produce_all(kafka.bootstrap, source_topic, [Record("", 0, 0, 0, None, b"in")])
+    source = KafkaSource(consumer_config(settings), source_topic, "earliest")
+    fetch = poll_one(source)
+    assert fetch.batch is not None
+    clock = SystemClock()
+    sink = TransactionalSink(producer_config(settings, topic), Watchdog(30, clock), clock, 30)
+    values = Slices.of([b"small", bytes(100_000)])
+    batch = OutgoingBatch(topic, np.zeros(2, np.int64), values, values)
+    with pytest.raises(ConfigurationError, match="too large for its topic") as caught:
+        sink.deliver([batch], Committable(fetch.batch.next_offsets(), {}, fetch.generation))
+    source.close()
+    assert "max.message.bytes" in str(caught.value.hint)
+    assert read_all(kafka.bootstrap, topic) == []
