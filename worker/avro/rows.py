@@ -15,6 +15,7 @@ from worker.records import FloatArray, IntArray, Slices
 
 WORD = 8
 LONGEST_VARINT = 10
+LONG_TEXT = 4_096  # a longer one is copied by itself, not in rounds that all rows take part in
 _Words = npt.NDArray[np.uint64]
 
 
@@ -61,10 +62,14 @@ class ByteRows:
         """Length and bytes of each, none of them null; ``texts.buffer`` has 8 bytes to spare after the last."""
         length = texts.end - texts.start
         self.long(length)
-        source = _words_of(np.frombuffer(texts.buffer, np.uint8))
-        longest = int(length.max(initial=0))
-        for k in range(0, longest, WORD):
-            longer = length > k
+        data = np.frombuffer(texts.buffer, np.uint8)
+        source = _words_of(data)
+        for row in np.flatnonzero(length > LONG_TEXT).tolist():
+            at, begin, end = int(self._at[row]), int(texts.start[row]), int(texts.end[row])
+            self._buffer[at : at + end - begin] = data[begin:end]
+        by_words = np.where(length > LONG_TEXT, 0, length)
+        for k in range(0, int(by_words.max(initial=0)), WORD):
+            longer = by_words > k
             if longer.all():
                 self._words[self._at + k] = source[texts.start + k]
             else:

@@ -95,7 +95,7 @@ class DeadLetterPolicy:
         for name, value in headers:
             if name == REPLAYS:
                 continue
-            room -= len(name) + len(value or b"")
+            room -= len(name.encode()) + len(value or b"")
             if len(kept) == self.max_headers or room < 0:
                 break
             if name not in forged:

@@ -94,7 +94,7 @@ def test_a_curve_is_drawn_in_cost() -> None:
 
 def test_lines_stay_in_the_picture() -> None:
     """Every point is within the chart, the highest at or below the top tick."""
-    chart = ET.fromstring(line_chart("T", "x", "y", {"a & b": [(1, 0), (1_000, 37.5)]}, log_x=True))
+    chart = ET.fromstring(line_chart("T", "x", "y", {"a & b": [(1, 1), (1_000, 80)]}, log=True))
     circles = [(float(c.attrib["cx"]), float(c.attrib["cy"])) for c in chart.findall("{*}circle")]
     assert circles[0] == (80.0, 310.0)
     assert circles[1][0] == 680.0
