@@ -48,8 +48,8 @@ types: $(READY)  ## Static types, strict
 
 check: lint types test  ## What CI runs
 
-bench: $(READY)  ## Throughput against pass-through and hand-written loops, on a real Kafka
-	@$(BIN)/python -m bench
+bench: $(READY)  ## Throughput against pass-through and hand-written loops (more: python -m bench --help)
+	@$(BIN)/python -m bench throughput
 
 fuzz: $(READY)  ## Two million mutated records through both readers and fastavro
 	@$(BIN)/python -m tests.fuzz.decode --records 2000000

@@ -1,5 +1,4 @@
-"""Throughput on a real Kafka: the worker beside pass-through and the loops that people write by hand.
+"""The benchmark: ``python -m bench [throughput|latency|curves|soak|report]``; ``docs/benchmarks.md`` says what is measured.
 
-Every contender is a process of its own that consumes the same flights from its own group and ends when it has
-delivered them all; rounds are interleaved, so that a slow minute of the machine hits all alike.
+Each contender runs in a process of its own (``bench.contenders``) against a real Apache Kafka.
 """
