@@ -48,9 +48,15 @@ def test_order() -> None:
 
 def test_trace_context() -> None:
     """W3C trace context is passed on to the prediction, other headers are not."""
-    headers = (("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("secret", b"s"), ("tracestate", b"a=b"))
+    headers = (
+        ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("secret", b"s"),
+        ("tracestate", b"a=b"),
+    )
     (predictions,) = PIPELINE.process(batch([loan()], headers=headers)).outgoing
-    assert predictions.headers == {0: (("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"a=b"))}
+    assert predictions.headers == {
+        0: (("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"a=b"))
+    }
     (predictions,) = PIPELINE.process(batch([loan()], headers=(("other", b""),))).outgoing
     assert predictions.headers == {}
 
