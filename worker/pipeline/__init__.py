@@ -1,1 +1,13 @@
-"""A batch to its outcome: validate, predict, dead letters, limits, batch size. Pure: no I/O, no clock."""
+"""A batch to its outcome. Pure: no I/O, no clock, no log.
+
+::
+
+    process        the function at the centre: decode, validate, predict, encode
+      validate       whole columns against the constraints in the schema
+      predict        the whole batch; bisects when the model raises
+      identity       the event's id and time
+      tracing        the trace context that a prediction carries on
+      dead_letters   the one place where a refusal becomes a dead letter
+    limits         how many refusals stop the worker, over restarts
+    batching       how many records the next batch may hold
+"""
