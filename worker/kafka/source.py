@@ -60,9 +60,7 @@ class KafkaSource:
         unassigned = frozenset(TopicPartition(self._topic, p) for p in self._gone)
         if self._gone and messages:
             _LOG.info("partitions %s were given up while a batch was gathered: reading it again", sorted(self._gone))
-            # What was lost and is ours again starts at its committed offset: somebody may have gone on from ours.
-            first = batch_of(messages).first_offsets()
-            self._seek({tp: offset for tp, offset in first.items() if tp.partition not in self._gone})
+            self._drop(batch_of(messages))
             messages = []
         if not messages:
             return Fetch(unassigned=unassigned)
@@ -131,6 +129,17 @@ class KafkaSource:
         metadata = self._offsets.metadata(new)
         self._unknown -= {tp.partition for tp in new}
         return metadata
+
+    def _drop(self, batch: RecordBatch) -> None:
+        """Read the batch again; but what was lost and is ours again, from where the group stands.
+
+        Its records may be from before we lost it (somebody may have gone on since) or from after.
+        """
+        first = batch.first_offsets()
+        self._seek({tp: offset for tp, offset in first.items() if tp.partition not in self._gone})
+        regained = [tp for tp in first if tp.partition in self._gone & self._assigned]
+        if regained:
+            self._offsets.go_back_to(regained)
 
     def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         for tp, offset in offsets.items():

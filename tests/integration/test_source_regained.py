@@ -1,0 +1,69 @@
+"""A partition that is lost and comes back within one poll."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import Message
+from confluent_kafka import TopicPartition as Position
+
+from tests.conftest import MakeTopic
+from tests.support.brokers import KafkaUnderTest
+from tests.support.kafka import produce_all
+from tests.support.waiting import wait_until
+from worker.kafka.config import consumer_config
+from worker.kafka.source import KafkaSource
+from worker.ports import FetchLimit
+from worker.records import Record, TopicPartition
+from worker.settings import Settings
+
+
+class Shaken(KafkaSource):
+    """Hears in its next poll that it lost its partition and has it again, as after a pause longer than the session."""
+
+    shaken = False
+
+    def _gather(self, limit: FetchLimit) -> list[Message]:
+        messages = super()._gather(limit)
+        if self.shaken and messages:
+            self.shaken = False
+            positions = [Position(tp.topic, tp.partition) for tp in self.partitions()]
+            self._on_revoke(self.consumer, positions)
+            self._on_assign(self.consumer, positions)
+        return messages
+
+
+def test_regained_within_a_poll(kafka: KafkaUnderTest, make_topic: MakeTopic) -> None:
+    """What was gathered is read again from the committed offset on: nothing is passed over."""
+    topic = make_topic()
+    produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, bytes([i])) for i in range(10)])
+    source = Shaken(consumer_config(_settings(kafka.bootstrap, topic)), topic, "earliest")
+    offsets: list[Any] = []
+
+    def read_three() -> bool:
+        fetch = source.poll(FetchLimit(3, 1_000_000, 0.5))
+        if fetch.batch is not None:
+            offsets.append(fetch.batch.offset.tolist())
+            source.consumer.commit(offsets=[Position(topic, 0, 2)], asynchronous=False)
+        return fetch.batch is not None
+
+    wait_until(read_three, 30)
+    source.shaken = True
+    fetch = source.poll(FetchLimit(3, 1_000_000, 5))
+    assert fetch.batch is None
+    assert fetch.unassigned == {TopicPartition(topic, 0)}
+    wait_until(read_three, 30)
+    source.close()
+    assert offsets[0][0] == 0
+    assert offsets[1][0] == 2
+
+
+def _settings(bootstrap: str, topic: str) -> Settings:
+    return Settings.model_validate(
+        {
+            "kafka": {"bootstrap": bootstrap, "group": topic},
+            "topics": {"input": topic},
+            "event": {"schema": "unused"},
+            "model": {"bundle": "unused"},
+        }
+    )
