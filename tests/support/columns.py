@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.avro.schema import Field, Kind
 from worker.columns import Column, NumberColumn, TextColumn
@@ -27,5 +28,5 @@ def column_of(field: Field, rows: Sequence[dict[str, Any]]) -> Column:
     if field.kind.is_text:
         return TextColumn.of(items, is_bytes=field.kind in (Kind.BYTES, Kind.FIXED))
     null = np.array([item is None for item in items], np.bool_)
-    values = np.array([0 if item is None else item for item in items], _DTYPES[field.kind])
+    values: npt.NDArray[Any] = np.array([0 if item is None else item for item in items], _DTYPES[field.kind])
     return NumberColumn(values, null if null.any() else None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.records import IntArray
+from worker.records import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class VectorColumn:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def null(self) -> BoolArray | None:
+        """None: a vector is never null."""
+        return None
 
     def take(self, rows: IntArray) -> VectorColumn:
         return VectorColumn(self.pool, self.start[rows], self.end[rows])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.avro.samples import batch, field, schema_of
-from worker.avro.framing import Framed, UnknownSchema, frame_detected, frame_raw
+from worker.avro.framing import Framed, Schema, UnknownSchema, frame_detected, frame_raw
 from worker.avro.schema import RecordSchema, SchemaRefused
 from worker.records import Reason, Stage
 
@@ -31,7 +31,7 @@ def framed(*values: bytes | None, max_bytes: int = 100) -> Framed:
     return frame_detected(batch(list(values)), lookup, max_bytes)
 
 
-def by_row(found: Framed) -> dict[int, tuple[RecordSchema, int]]:
+def by_row(found: Framed) -> dict[int, tuple[Schema, int]]:
     return {
         row: (schema, int(found.body_start[row]))
         for schema, rows in zip(found.schemas, found.rows, strict=True)
