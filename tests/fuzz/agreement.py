@@ -44,17 +44,23 @@ def batch_of(random: Random, writer: dict[str, Any], rows: int) -> tuple[list[by
     return harmed, {row for row in range(rows) if harmed[row] is bodies[row]}
 
 
-def check_batch(random: Random, rows: int) -> tuple[int, int]:
+def check_batch(random: Random, rows: int, reader_class: type[ColumnReader] = ColumnReader) -> tuple[int, int]:
     """One random schema pair and batch. Returns rows read and rows refused; (0, 0) if the pair does not resolve."""
     maker = SchemaMaker(random)
     writer = maker.writer()
     reader = maker.reader(writer) if random.random() < 0.7 else maker.reader({**writer})
-    return check(writer, reader, *batch_of(random, writer, rows))
+    return check(writer, reader, *batch_of(random, writer, rows), reader_class)
 
 
-def check(writer: dict[str, Any], reader: dict[str, Any], bodies: list[bytes], sound: set[int]) -> tuple[int, int]:
+def check(
+    writer: dict[str, Any],
+    reader: dict[str, Any],
+    bodies: list[bytes],
+    sound: set[int],
+    reader_class: type[ColumnReader] = ColumnReader,
+) -> tuple[int, int]:
     try:
-        columnar = ColumnReader(gate_writer(json.dumps(writer)), gate_writer(json.dumps(reader)))
+        columnar = reader_class(gate_writer(json.dumps(writer)), gate_writer(json.dumps(reader)))
     except SchemaRefused:
         return 0, 0
     batch = Slices.of(bodies)

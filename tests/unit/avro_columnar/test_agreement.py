@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.agreement import Disagreement, check, check_batch
 from tests.unit.avro_columnar.rig import record
-from worker.avro.lanes import Lanes
+from worker.avro.lockstep import ColumnReader
 
 
 @settings(max_examples=150, deadline=None)
@@ -35,13 +36,21 @@ def test_arbitrary_bytes_agree(bodies: list[bytes]) -> None:
     check(schema, schema, bodies, set())
 
 
-def test_a_lax_reader_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+class Lax(ColumnReader):
+    """Takes what columns doubt for good."""
+
+    def _judged(self, cells: Any, data: bytes, start: Any, end: Any, rows: Any) -> Any:
+        if cells is None:
+            return super()._judged(cells, data, start, end, rows)
+        return cells, data, len(start), []
+
+
+def test_a_lax_reader_is_caught() -> None:
     """The comparison is able to fail: a lockstep reader that never doubts is found out."""
-    monkeypatch.setattr(Lanes, "suspect", lambda *_: None)
     with pytest.raises(Disagreement):
-        _check_seeds(300)
+        _check_seeds(300, Lax)
 
 
-def _check_seeds(count: int) -> None:
+def _check_seeds(count: int, reader_class: type[ColumnReader] = ColumnReader) -> None:
     for seed in range(count):
-        check_batch(Random(seed), 20)
+        check_batch(Random(seed), 20, reader_class)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import pickle
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import fastavro
@@ -19,9 +21,8 @@ from worker.models import open_bundle
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def work(tmp_path: Path) -> Iterator[Path]:
     """A folder with a schema, test rows and two trained models, entered."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "applicant.avsc").write_text(SCHEMA.text)
     joblib.dump(logistic(), tmp_path / "model.joblib")
     table = pd.DataFrame(TRAIN.astype(int), columns=list(NAMES))
@@ -31,7 +32,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         out.writerow([*NAMES, "name", "paid"])
         for row, paid in zip(TEST.tolist(), outcome(TEST).tolist(), strict=True):
             out.writerow([int(row[0]), int(row[1]), row[2], row[3], "someone", paid])
-    return tmp_path
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
 
 
 def run(*arguments: str) -> Result:

@@ -149,11 +149,11 @@ def test_model_that_can_not_be_pickled(tmp_path: Path) -> None:
         packed(tmp_path / "m", model)
 
 
-def test_class_of_the_training_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_class_of_the_training_script(tmp_path: Path) -> None:
     """A class that only the training script has could not be unpickled by a worker."""
-    monkeypatch.setattr(trained.Moody, "__module__", "__main__")
-    with pytest.raises(ModelError, match="Moody is defined in the training script"):
-        packed(tmp_path / "m", trained.Moody(), task="regression")
+    own_class = type("Homemade", (trained.Moody,), {"__module__": "__main__"})
+    with pytest.raises(ModelError, match="Homemade is defined in the training script"):
+        packed(tmp_path / "m", own_class(), task="regression")
 
 
 def test_columns_in_another_order_than_in_training(tmp_path: Path) -> None:
