@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # public, but not re-exported by name
 
 from examples.flights.pack import pack_flights
 from tests.conftest import MakeTopic
@@ -19,6 +20,7 @@ from tests.support.brokers import KafkaUnderTest
 from worker.broker.ports import free
 from worker.broker.topics import create_topics
 from worker.errors import ExitCode
+from worker.kafka.topics import LETTER_ROOM_BYTES
 
 SCHEMA = Path("schemas/flight.avsc")
 
@@ -99,6 +101,14 @@ def test_topics_missing(user: User) -> None:
         assert name in text
     assert user.says("topics", "create", "--partitions", "3")[0] == ExitCode.OK
     assert user.says("config", "check")[0] == ExitCode.OK
+    limits = [_record_limit(user, name) for name in ("", ".predictions", ".dlq")]
+    assert limits == [limits[0], limits[0], limits[0] + LETTER_ROOM_BYTES]
+
+
+def _record_limit(user: User, suffix: str) -> int:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, user.settings["topics"]["input"] + suffix)
+    admin = AdminClient({"bootstrap.servers": user.settings["kafka"]["bootstrap"]})
+    return int(admin.describe_configs([resource])[resource].result()["max.message.bytes"].value)
 
 
 def test_too_few_output_partitions(user: User, kafka: KafkaUnderTest) -> None:

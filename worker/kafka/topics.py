@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # public, but not re-exported by name
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from worker.errors import ConfigurationError, TransportError
@@ -19,6 +19,7 @@ from worker.settings import Topics
 # A broker that is there answers within milliseconds; whoever mistyped its address should not wait for long.
 FIRST_ANSWER_SECONDS = 10.0
 CREATE = "prediction-worker topics create"
+LETTER_ROOM_BYTES = 65_536  # the headers that a dead letter may have: its own, and those kept of its record
 
 
 def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[str, int]:
@@ -54,26 +55,34 @@ def check_topics(counts: Mapping[str, int], topics: Topics) -> None:
 
 
 def create_topics(config: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int) -> list[str]:
-    """Make the topics fit; what was done, a line each. An input that exists keeps its partitions."""
+    """Make the topics fit; what was done, a line each. What exists keeps its settings, and an input its partitions.
+
+    A dead letter is larger than its record by its headers, so a new topic for them has a limit that is as much higher.
+    """
     counts = partition_counts(config, (topics.input, topics.predictions, topics.dead_letters))
     wanted = counts.get(topics.input, partitions)
     admin = client(AdminClient, config)
-    missing = [name for name in (topics.input, topics.predictions, topics.dead_letters) if name not in counts]
-    small = {name: count for name, count in counts.items() if count < wanted}
     done = []
     try:
-        if missing:
-            new = [NewTopic(name, num_partitions=wanted, replication_factor=replication) for name in missing]
-            for name, future in admin.create_topics(new).items():
-                future.result()
+        for name in (topics.input, topics.predictions, topics.dead_letters):
+            if name not in counts:
+                limit = _record_limit(admin, topics.input) + LETTER_ROOM_BYTES if name == topics.dead_letters else None
+                settings = {} if limit is None else {"max.message.bytes": str(limit)}
+                new = NewTopic(name, num_partitions=wanted, replication_factor=replication, config=settings)
+                admin.create_topics([new])[name].result()
                 done.append(f"created {name} with {_partitions(wanted)}")
-        if small:
-            for name, future in admin.create_partitions([NewPartitions(name, wanted) for name in small]).items():
-                future.result()
-                done.append(f"raised {name} from {small[name]} to {_partitions(wanted)}")
+            elif counts[name] < wanted:
+                admin.create_partitions([NewPartitions(name, wanted)])[name].result()
+                done.append(f"raised {name} from {counts[name]} to {_partitions(wanted)}")
     except KafkaException as error:
         raise TransportError(f"topics could not be created: {error_of(error).str()}") from None
     return done
+
+
+def _record_limit(admin: AdminClient, topic: str) -> int:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    entries = admin.describe_configs([resource])[resource].result()
+    return int(entries["max.message.bytes"].value)
 
 
 def _partitions(count: int) -> str:
