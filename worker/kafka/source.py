@@ -23,7 +23,7 @@ from worker.records import RecordBatch, TopicPartition
 
 _LOG = logging.getLogger(__name__)
 _NO_OFFSET = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - a public code: no offset for a partition, or out of range
-# Passing by themselves: librdkafka goes on reconnecting; the loop's own deadline decides when to give up.
+# Passing by themselves: librdkafka goes on reconnecting, and a delivery that can't be made has deadlines of its own.
 _PASSING = {
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
@@ -34,7 +34,11 @@ _PASSING = {
 
 
 class KafkaSource:
-    """Implements ``ports.RecordSource``."""
+    """Implements ``ports.RecordSource``.
+
+    ``max_bytes`` of a limit is not counted record by record: the batch size follows the mean size of records, and the
+    client never holds more than it prefetches (``queued.max.messages.kbytes``).
+    """
 
     def __init__(self, config: Mapping[str, Any], topic: str, start: str) -> None:
         self._topic = topic

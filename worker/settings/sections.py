@@ -133,7 +133,7 @@ class Delivery(Section):
     broker_timeout_seconds: float = Field(
         default=60,
         ge=1,
-        description="How long to wait for the broker at the start, or for its acknowledgements, before exiting.",
+        description="How long to wait for the transaction coordinator at the start, or for acknowledgements, before exiting.",
     )
     grace_seconds: float = Field(
         default=20, ge=1, description="How long a stop may take before the process ends anyway."
