@@ -19,6 +19,9 @@ from worker.errors import ExitCode
 pytestmark = pytest.mark.chaos
 SHORT = ["kill -9 at work", "kill -9 at once"] * 2 + ["zombie", "kill -9 of all", "rolling restart"]
 SHORT_AT_LEAST_ONCE = ["kill -9 at work", "kill -9 at once"]
+LONG_AT_LEAST_ONCE = (
+    ["kill -9 at work"] * 15 + ["kill -9 at once"] * 5 + ["zombie", "kill -9 of all", "rolling restart"]
+)
 # Twenty kills, and of everything else some; a quarter is quiet.
 LONG = (
     ["kill -9 at work"] * 15
@@ -39,11 +42,12 @@ def test_exactly_once_survives_the_nemesis(campaign: OpenCampaign, chaos_long: b
     _put_through(field, SHORT, "exactly-once", seed=11)
 
 
+@pytest.mark.timeout(900)
 def test_at_least_once_loses_nothing(campaign: OpenCampaign, chaos_long: bool) -> None:
     """The same at least once: records may double, with the same id and score; none is lost or out of order."""
-    events = 200_000 if chaos_long else 60_000
+    events = 400_000 if chaos_long else 60_000
     field = campaign(events=events, seed=12, mode="at-least-once", max_batch_records=1_000)
-    _put_through(field, SHORT if chaos_long else SHORT_AT_LEAST_ONCE, "at-least-once", seed=12)
+    _put_through(field, LONG_AT_LEAST_ONCE if chaos_long else SHORT_AT_LEAST_ONCE, "at-least-once", seed=12)
 
 
 @pytest.mark.timeout(1_800)
