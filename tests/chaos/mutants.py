@@ -138,8 +138,8 @@ def _offsets(by: int) -> Mutant:
 
 
 def _taken(batch: OutgoingBatch, rows: IntArray) -> OutgoingBatch:
-    headers = {i: batch.headers[row] for i, row in enumerate(rows.tolist()) if row in batch.headers}
-    return OutgoingBatch(batch.topic, batch.partition[rows], batch.keys.take(rows), batch.values.take(rows), headers)
+    keys, values, headers = batch.keys.take(rows), batch.values.take(rows), batch.headers.take(rows)
+    return OutgoingBatch(batch.topic, batch.partition[rows], keys, values, headers)
 
 
 def _nothing(committable: Committable) -> Committable:

@@ -190,8 +190,8 @@ def twice(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch]:
 
 
 def _take(batch: OutgoingBatch, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> OutgoingBatch:
-    headers = {i: batch.headers[row] for i, row in enumerate(rows.tolist()) if row in batch.headers}
-    return OutgoingBatch(batch.topic, batch.partition[rows], batch.keys.take(rows), batch.values.take(rows), headers)
+    keys, values, headers = batch.keys.take(rows), batch.values.take(rows), batch.headers.take(rows)
+    return OutgoingBatch(batch.topic, batch.partition[rows], keys, values, headers)
 
 
 def sink_of(kind: type[InMemorySink]) -> MakeSink:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Message
 
-from worker.records import Headers, OutgoingBatch, RecordBatch, Slices
+from worker.records import HeaderColumns, Headers, OutgoingBatch, RecordBatch, Slices
 
 
 def batch_of(messages: Sequence[Message]) -> RecordBatch:
@@ -23,7 +23,7 @@ def batch_of(messages: Sequence[Message]) -> RecordBatch:
         timestamp_ms=np.fromiter((m.timestamp()[1] for m in messages), np.int64, count),
         keys=Slices.of([_bytes(m.key()) for m in messages]),
         values=Slices.of([_bytes(m.value()) for m in messages]),
-        headers={i: headers for i, m in enumerate(messages) if (headers := _headers(m))},
+        headers=HeaderColumns.of(enumerate(map(_headers, messages))),
     )
 
 

@@ -23,7 +23,7 @@ from worker.kafka.spans import Span
 from worker.kafka.topics import partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.records import Committable, OutgoingBatch, Slices, TopicPartition
+from worker.records import Committable, HeaderColumns, OutgoingBatch, Slices, TopicPartition
 from worker.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class _Chunk:
                 partition=np.array(partitions, np.int64),
                 keys=Slices.of([letter.key for letter in self.letters]),
                 values=Slices.of([letter.value for letter in self.letters]),
-                headers={i: replayed_headers(letter) for i, letter in enumerate(self.letters)},
+                headers=HeaderColumns.of(enumerate(map(replayed_headers, self.letters))),
             ),
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.records import Headers, OutgoingBatch, RecordBatch, Refusal
+from worker.records import HeaderColumns, Headers, OutgoingBatch, RecordBatch, Refusal
 
 # What each dialect calls: topic, partition, offset, group, exception's message.
 DIALECTS: dict[str, tuple[str, str, str, str, str]] = {
@@ -65,7 +65,7 @@ class DeadLetterPolicy:
             partition=batch.partition[rows],
             keys=batch.keys.take(rows),
             values=batch.values.take(rows),
-            headers={i: self._headers(batch, refusal) for i, refusal in enumerate(ordered)},
+            headers=HeaderColumns.of(enumerate(self._headers(batch, refusal) for refusal in ordered)),
         )
 
     def _headers(self, batch: RecordBatch, refusal: Refusal) -> Headers:

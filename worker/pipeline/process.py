@@ -13,7 +13,7 @@ from worker.avro.encode import Predicted, PredictionEncoder
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
 from worker.pipeline.predict import Prediction, predict
-from worker.pipeline.tracing import trace_context
+from worker.pipeline.tracing import trace_contexts
 from worker.pipeline.validate import Validator
 from worker.ports import Predictor
 from worker.records import OutgoingBatch, Reason, RecordBatch, Refusal, Stage
@@ -86,16 +86,12 @@ class Pipeline:
 
     def _predictions(self, batch: RecordBatch, predicted: Predicted) -> OutgoingBatch:
         rows = predicted.rows
-        headers = {}
-        if batch.headers:
-            traced = {row: trace_context(found) for row, found in batch.headers.items()}
-            headers = {i: trace for i, row in enumerate(rows.tolist()) if (trace := traced.get(row))}
         return OutgoingBatch(
             topic=self.predictions_topic,
             partition=batch.partition[rows],
             keys=batch.keys.take(rows),
             values=self.encoder.encode(batch, predicted),
-            headers=headers,
+            headers=trace_contexts(batch.headers).take(rows) if batch.headers else batch.headers,
         )
 
 

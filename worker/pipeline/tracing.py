@@ -5,21 +5,58 @@ Form and limits: https://www.w3.org/TR/trace-context/, sections 3.2 and 3.3.
 
 from __future__ import annotations
 
-import re
+import numpy as np
 
-from worker.records import Headers
+from worker.records import BoolArray, HeaderColumns, IntArray, Slices
+from worker.records.slices import ranges
 
-TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
-_PARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_STATE = re.compile(rb"[\x20-\x7e]{0,512}")
+TRACEPARENT, TRACESTATE = b"traceparent", b"tracestate"
+PARENT_FORM = b"xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx"  # x: a hexadecimal digit in lower case
+MOST_STATE_BYTES = 512
 
 
-def trace_context(headers: Headers) -> Headers:
-    """The trace context among the headers of one record: nothing, a parent, or a parent and its state."""
-    parents = [value for name, value in headers if name == TRACEPARENT]
-    if len(parents) != 1 or parents[0] is None or not _PARENT.fullmatch(parents[0]):
-        return ()
-    states = [value for name, value in headers if name == TRACESTATE]
-    if len(states) != 1 or states[0] is None or not _STATE.fullmatch(states[0]):
-        return ((TRACEPARENT, parents[0]),)
-    return (TRACEPARENT, parents[0]), (TRACESTATE, states[0])
+def trace_contexts(headers: HeaderColumns) -> HeaderColumns:
+    """The trace context of each record: nothing, a parent, or a parent and its state.
+
+    A name that a record has twice counts as none.
+    """
+    parents = _single(headers, TRACEPARENT)
+    parents = parents[_sound_parents(headers.values.take(parents))]
+    states = _single(headers, TRACESTATE)
+    states = states[np.isin(headers.row[states], headers.row[parents])]
+    states = states[_sound_states(headers.values.take(states))]
+    entries = np.concatenate((parents, states))
+    return headers.entries(entries[np.argsort(headers.row[entries], kind="stable")])
+
+
+def _single(headers: HeaderColumns, name: bytes) -> IntArray:
+    """Entries of that name whose record has no other."""
+    entries = np.flatnonzero(headers.names.equal_to(name))
+    again = headers.row[entries[1:]] == headers.row[entries[:-1]]
+    alone = np.ones(len(entries), np.bool_)
+    alone[1:] &= ~again
+    alone[:-1] &= ~again
+    return entries[alone]
+
+
+def _sound_parents(values: Slices) -> BoolArray:
+    width = len(PARENT_FORM)
+    sound: BoolArray = (values.start >= 0) & (values.end - values.start == width)
+    rows = np.flatnonzero(sound)
+    digits = np.zeros(256, np.bool_)
+    digits[list(b"0123456789abcdef")] = True
+    octets, form = values.take(rows).octets(width), np.frombuffer(PARENT_FORM, np.uint8)
+    dash = form == ord("-")
+    sound[rows] = digits[octets[:, ~dash]].all(axis=1) & (octets[:, dash] == ord("-")).all(axis=1)
+    return sound
+
+
+def _sound_states(values: Slices) -> BoolArray:
+    """Which are printable ASCII within the limit; one without a byte is."""
+    length = values.end - values.start
+    sound: BoolArray = (values.start >= 0) & (length <= MOST_STATE_BYTES)
+    rows = np.flatnonzero(sound)
+    octets = np.frombuffer(values.buffer, np.uint8)[ranges(values.start[rows], length[rows])]
+    strange = np.repeat(rows, length[rows])[(octets < 0x20) | (octets > 0x7E)]
+    sound[strange] = False
+    return sound

@@ -1,0 +1,27 @@
+"""The values that flow: batches of records as columns, and what becomes of them.
+
+A batch is columnar from edge to edge: one byte buffer and arrays of positions. A ``Record``, its ``Headers`` or a
+``Refusal`` as objects are made only for what leaves the fast way (a report to a person).
+"""
+
+from worker.records.batches import Committable, OutgoingBatch, Record, RecordBatch, TopicPartition
+from worker.records.headers import HeaderColumns, Headers
+from worker.records.refusals import Reason, Refusal, Stage
+from worker.records.slices import BoolArray, FloatArray, IntArray, Slices
+
+__all__ = [
+    "BoolArray",
+    "Committable",
+    "FloatArray",
+    "HeaderColumns",
+    "Headers",
+    "IntArray",
+    "OutgoingBatch",
+    "Reason",
+    "Record",
+    "RecordBatch",
+    "Refusal",
+    "Slices",
+    "Stage",
+    "TopicPartition",
+]

@@ -1,0 +1,125 @@
+"""Batches of records as columns, and what may be committed with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from worker.records.headers import HeaderColumns, Headers
+from worker.records.slices import IntArray, Slices
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, as Kafka holds it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """n records of one topic, in the order in which they were consumed: ascending offsets within each partition.
+
+    ``partition``, ``offset`` and ``timestamp_ms`` are int64 arrays of length n.
+    """
+
+    topic: str
+    partition: IntArray
+    offset: IntArray
+    timestamp_ms: IntArray
+    keys: Slices
+    values: Slices
+    headers: HeaderColumns = field(default_factory=HeaderColumns.none)
+
+    def __len__(self) -> int:
+        return len(self.partition)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.keys.buffer) + len(self.values.buffer)
+
+    def record(self, index: int) -> Record:
+        return Record(
+            topic=self.topic,
+            partition=int(self.partition[index]),
+            offset=int(self.offset[index]),
+            timestamp_ms=int(self.timestamp_ms[index]),
+            key=self.keys[index],
+            value=self.values[index],
+            headers=self.headers.get(index, ()),
+        )
+
+    def first_offsets(self) -> dict[TopicPartition, int]:
+        """Where each partition must be read again from, should the batch be given up."""
+        partitions, first = np.unique(self.partition, return_index=True)
+        return self._positions(partitions, self.offset[first])
+
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """What may be committed once everything that came of the batch is durable: always the *next* offset."""
+        partitions, from_the_end = np.unique(self.partition[::-1], return_index=True)
+        return self._positions(partitions, self.offset[::-1][from_the_end] + 1)
+
+    def _positions(self, partitions: IntArray, offsets: IntArray) -> dict[TopicPartition, int]:
+        pairs = zip(partitions.tolist(), offsets.tolist(), strict=True)
+        return {TopicPartition(self.topic, partition): offset for partition, offset in pairs}
+
+    @staticmethod
+    def of(records: Iterable[Record]) -> RecordBatch:
+        rows = list(records)
+        topics = {row.topic for row in rows}
+        if len(topics) != 1:
+            raise ValueError(f"a batch holds records of one topic, not {sorted(topics)}")
+        return RecordBatch(
+            topic=rows[0].topic,
+            partition=np.array([row.partition for row in rows], np.int64),
+            offset=np.array([row.offset for row in rows], np.int64),
+            timestamp_ms=np.array([row.timestamp_ms for row in rows], np.int64),
+            keys=Slices.of([row.key for row in rows]),
+            values=Slices.of([row.value for row in rows]),
+            headers=HeaderColumns.of(enumerate(row.headers for row in rows)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingBatch:
+    """n records to be written to one topic, each to a partition of our choice (its input's), in this order."""
+
+    topic: str
+    partition: IntArray
+    keys: Slices
+    values: Slices
+    headers: HeaderColumns = field(default_factory=HeaderColumns.none)
+
+    def __len__(self) -> int:
+        return len(self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Committable:
+    """What may be committed with a batch's results.
+
+    ``offsets`` are *next* offsets; ``metadata`` is kept by the group coordinator beside each (the dead-letter counters
+    travel there). ``generation`` is the source's own token for the membership under which the batch was read; a sink
+    hands it on unseen.
+    """
+
+    offsets: Mapping[TopicPartition, int]
+    metadata: Mapping[TopicPartition, str] = field(default_factory=dict)
+    generation: object = None
