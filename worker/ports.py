@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.columns import Columns, Scores
-from worker.records import Committable, OutgoingBatch, RecordBatch, Refusal, TopicPartition
+from worker.records import Committable, OutgoingBatch, RecordBatch, Refusals, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class BatchReport:
     records: int
     predictions: int
     tombstones: int
-    refusals: Sequence[Refusal]
+    refusals: Refusals
     input_bytes: int
     oldest_timestamp_ms: int
     decode_seconds: float

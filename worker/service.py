@@ -91,7 +91,7 @@ class PredictionWorker:
         except TransportError as error:
             _LOG.warning("the dead-letter limit could not be recorded: %s", error)
         where = "; ".join(f"{tp}: {c.tripped}" for tp, c in sorted(over.items()))
-        reasons = ", ".join(sorted({f"{r.stage}/{r.reason}: {r.detail}" for r in outcome.refusals})[:3])
+        reasons = ", ".join(sorted({f"{c.stage}/{c.reason}: {c.detail}" for c in outcome.refusals.causes})[:3])
         raise DeadLetterLimit(f"the dead-letter limit is reached ({where}; {reasons})", hint=HINT)
 
     def _rewind(self, batch: RecordBatch, error: DeliveryAborted) -> None:

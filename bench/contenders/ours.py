@@ -12,7 +12,7 @@ from bench.contenders.run import Run
 from worker import __version__, bootstrap
 from worker.clock import SystemClock
 from worker.pipeline.process import Outcome, Pipeline
-from worker.records import OutgoingBatch, RecordBatch
+from worker.records import OutgoingBatch, RecordBatch, Refusals
 from worker.telemetry.health import ProcessHealth
 from worker.telemetry.http import TelemetryServer
 from worker.telemetry.instruments import process_registry
@@ -37,7 +37,9 @@ class CopyingPipeline(Pipeline):
 
     def process(self, batch: RecordBatch) -> Outcome:
         copied = OutgoingBatch(self.predictions_topic, batch.partition, batch.keys, batch.values, batch.headers)
-        return Outcome((copied,), len(batch), (), 0, dict.fromkeys(("decode", "validate", "predict", "encode"), 0.0))
+        return Outcome(
+            (copied,), len(batch), Refusals.none(), 0, dict.fromkeys(("decode", "validate", "predict", "encode"), 0.0)
+        )
 
 
 def _answer(run: Run, meter: Meter, *, copy: bool) -> None:

@@ -26,7 +26,7 @@ CHILD = """
     import os, signal, socket, sys, time
     from prometheus_client import CollectorRegistry
     from worker.ports import BatchReport
-    from worker.records import TopicPartition
+    from worker.records import Refusals, TopicPartition
     from worker.supervisor import join_supervisor
     from worker.telemetry.metrics import Build, MetricsObserver
 
@@ -48,7 +48,7 @@ CHILD = """
 
     def deliver(records, *lag):
         positions = {TopicPartition("t", int(p)): int(n) for p, n in (pair.split("=") for pair in lag)}
-        observer.delivered(BatchReport(int(records), int(records), 0, (), 0, -1, 0, 0, 0, 0, 0, positions))
+        observer.delivered(BatchReport(int(records), int(records), 0, Refusals.none(), 0, -1, 0, 0, 0, 0, 0, positions))
 
     signal.signal(signal.SIGTERM, finish)
     say(f"hello {child.slot} {os.getpid()}")

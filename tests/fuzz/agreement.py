@@ -64,20 +64,21 @@ def check(
     except SchemaRefused:
         return 0, 0
     batch = Slices.of(bodies)
-    lockstep = columnar.read_in_lockstep(batch.buffer, batch.start, batch.end)
     single = columnar.read_by_record(batch.buffer, batch.start, batch.end)
     context = json.dumps({"writer": writer, "reader": reader})
-    same(lockstep, single, context, bodies)
+    # Of many doubted rows the record reader is spared what the lanes have read; with 1 these are many.
+    for columnar.switch_rows in (1, len(bodies) + 1):
+        same(columnar.read_in_lockstep(batch.buffer, batch.start, batch.end), single, context, bodies)
     against_fastavro(single, columnar, writer, bodies, context)
-    for refused in single.faults:
-        if refused.row in sound and refused.fault not in BY_VALUE:
+    for refused in single.refusals:
+        if refused.row in sound and single.fault[refused.row] not in BY_VALUE:
             raise Disagreement(f"a sound record is refused: {refused}, {bodies[refused.row].hex()}\n{context}")
-    return len(bodies), len(single.faults)
+    return len(bodies), len(single.refusals)
 
 
 def same(left: Reading, right: Reading, context: str, bodies: list[bytes]) -> None:
-    if left.faults != right.faults:
-        wrong = next(iter(set(left.faults) ^ set(right.faults)))
+    if left.refusals != right.refusals or left.fault.tolist() != right.fault.tolist():
+        wrong = next(iter(set(left.refusals) ^ set(right.refusals)))
         raise Disagreement(f"verdicts differ: {wrong}, {bodies[wrong.row].hex()}\n{context}")
     for name in right.columns:
         a, b = left.columns[name].objects().tolist(), right.columns[name].objects().tolist()

@@ -28,7 +28,7 @@ from worker.kafka.replay import replay
 from worker.kafka.replay_plan import ReplayRequest, Verdict, plan
 from worker.kafka.resume import Stopped, resume, stopped_partitions
 from worker.pipeline.dead_letters import REPLAYS, DeadLetterPolicy
-from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Stage
+from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Refusals, Stage
 from worker.settings import Settings, load_settings
 
 SCHEMA = {"type": "record", "name": "Payment", "fields": [{"name": "amount", "type": "long", "minimum": 0}]}
@@ -109,7 +109,7 @@ def refuse(settings: Settings, values: range, headers: Headers = OWN, topic: str
     ]
     refusals = [Refusal(row, *KINDS[i % 3][:2], detail="a rule", field=KINDS[i % 3][2]) for row, i in enumerate(values)]
     policy = DeadLetterPolicy(settings.topics.dead_letters, settings.kafka.group, "1", "model 1")
-    out = policy.letters(RecordBatch.of(records), refusals)
+    out = policy.letters(RecordBatch.of(records), Refusals.of(refusals))
     return [
         Record(
             out.topic, int(out.partition[i]), -1, records[i].timestamp_ms, out.keys[i], out.values[i], out.headers[i]

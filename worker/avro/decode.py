@@ -19,7 +19,7 @@ from worker.avro.resolution import WrongRecordType
 from worker.avro.schema import RecordSchema
 from worker.avro.switchover import measured_switch_rows
 from worker.columns import Columns
-from worker.records import IntArray, Reason, RecordBatch, Refusal, Stage
+from worker.records import Cause, IntArray, Reason, RecordBatch, Refusals, Stage
 
 MOST_READERS = 256
 
@@ -30,7 +30,7 @@ class Decoded:
 
     columns: Columns
     rows: IntArray
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
     tombstones: IntArray
 
 
@@ -48,36 +48,36 @@ class Decoder:
         own = ColumnReader(schema, schema)
         own.switch_rows = measured_switch_rows(own, timer) if timer else DEFAULT_SWITCH_ROWS
         self._own = own
-        self._readers: dict[str, ColumnReader | Refusal] = {schema.text: own}
+        self._readers: dict[str, ColumnReader | Cause] = {schema.text: own}
 
     def decode(self, batch: RecordBatch) -> Decoded:
         framed = self._frame(batch)
-        refusals = list(framed.refusals)
+        refusals = [framed.refusals]
         parts: list[tuple[IntArray, Reading]] = []
         for writer, rows in zip(framed.schemas, framed.rows, strict=True):
             reader = self._reader(writer)
-            if isinstance(reader, Refusal):
-                refusals += [Refusal(row, reader.stage, reader.reason, reader.detail) for row in rows.tolist()]
+            if isinstance(reader, Cause):
+                refusals.append(Refusals.alike(rows, reader))
                 continue
             reading = reader.read(batch.values.buffer, framed.body_start[rows], batch.values.end[rows])
-            refusals += [fault.refusal(int(rows[fault.row])) for fault in reading.faults]
+            refusals.append(reading.refusals.among(rows))
             parts.append((rows, reading))
         if not parts:
             nothing = np.empty(0, np.int64)
             parts = [(nothing, self._own.read(b"", nothing, nothing))]
         columns, rows = _in_batch_order(parts)
-        return Decoded(columns, rows, tuple(refusals), framed.tombstones)
+        return Decoded(columns, rows, Refusals.joined(refusals), framed.tombstones)
 
-    def _reader(self, writer: Schema) -> ColumnReader | Refusal:
-        """The reader of what the writer writes, or why there can be none (for row 0, to be copied)."""
+    def _reader(self, writer: Schema) -> ColumnReader | Cause:
+        """The reader of what the writer writes, or why there can be none."""
         known = self._readers.get(writer.text)
         if known is None:
             try:
                 known = ColumnReader(writer, self.schema, self._own.switch_rows)
             except WrongRecordType as error:
-                known = Refusal(0, Stage.DECODE, Reason.WRONG_RECORD_TYPE, str(error))
+                known = Cause(Stage.DECODE, Reason.WRONG_RECORD_TYPE, str(error))
             except SchemaRefused as error:
-                known = Refusal(0, Stage.DECODE, Reason.SCHEMA_REFUSED, str(error))
+                known = Cause(Stage.DECODE, Reason.SCHEMA_REFUSED, str(error))
             if len(self._readers) < MOST_READERS:  # a stranger's schemas must not fill the memory
                 self._readers[writer.text] = known
         return known
@@ -89,7 +89,7 @@ def _in_batch_order(parts: list[tuple[IntArray, Reading]]) -> tuple[Columns, Int
     if len(parts) == 1:
         reading = parts[0][1]
         columns = Columns(reading.columns, len(reading.fault))
-        return (columns if not reading.faults else columns.take(reading.good)), rows
+        return (columns if not reading.refusals else columns.take(reading.good)), rows
     names = parts[0][1].columns.keys()
     together = {name: joined([reading.columns[name].take(reading.good) for _, reading in parts]) for name in names}
     order = np.argsort(rows, kind="stable")

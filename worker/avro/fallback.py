@@ -7,12 +7,12 @@ Compiled to nested functions, one a step: as fast as fastavro, and strict where 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from worker.avro.faults import Fault, Refused
 from worker.avro.nodes import Enum, Fixed, Primitive
-from worker.avro.resolution import Choice, Inline, Items, Mismatch, Program, Read, ReadNull, Step
+from worker.avro.resolution import Choice, Inline, Items, Mismatch, Program, Read, ReadNull, Step, flat
 from worker.avro.slots import Form, Slot, decimal_value
 
 # Reads at a position of a record's body into the list of slots, and says where the next step reads.
@@ -22,16 +22,19 @@ _DOUBLE = struct.Struct("<d").unpack_from
 
 
 class RecordReader:
-    """Reads single records by one program."""
+    """Reads single records by one program, the steps of ``flat`` one after the other."""
 
     def __init__(self, program: Program) -> None:
-        self._root = _inline(program.root, "")
+        self._steps = _sequence(list(flat([program.root])), "")
         self._slots = len(program.slots)
 
-    def read(self, body: bytes) -> list[Any]:
-        """The slots' values, texts as places in ``body``. Raises Refused."""
+    def read(self, body: bytes, at: int = 0, first: int = 0) -> list[Any]:
+        """The slots' values, texts as places in ``body``, of the steps from the ``first`` on, which begins ``at``.
+
+        Raises Refused.
+        """
         out: list[Any] = [None] * self._slots
-        at = self._root(body, 0, out)
+        at = self._steps(body, at, out, first)
         if at != len(body):
             raise Refused(Fault.TRAILING, "", len(body) - at)
         return out
@@ -71,13 +74,18 @@ def _compiled(step: Step) -> Reader:
 
 
 def _inline(step: Inline, field: str) -> Reader:
-    readers = [_compiled(inner) for inner in step.steps]
-    fields = {id(reader): getattr(inner, "field", field) for reader, inner in zip(readers, step.steps, strict=True)}
+    return _sequence(step.steps, field)
 
-    def read(body: bytes, at: int, out: list[Any]) -> int:
+
+def _sequence(steps: Sequence[Step], field: str) -> Callable[..., int]:
+    """Steps one after the other, from the ``first`` on; a step without a field fails as ``field``."""
+    readers = [_compiled(step) for step in steps]
+    fields = {id(reader): getattr(step, "field", field) for reader, step in zip(readers, steps, strict=True)}
+
+    def read(body: bytes, at: int, out: list[Any], first: int = 0) -> int:
         reader = None
         try:
-            for reader in readers:
+            for reader in readers[first:] if first else readers:
                 at = reader(body, at, out)
         except (IndexError, struct.error):
             raise Refused(Fault.TRUNCATED, fields[id(reader)]) from None

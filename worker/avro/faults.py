@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
-from worker.records import Reason, Refusal, Stage
+from worker.records import Cause, Reason, Stage
 
 
 class Fault(enum.IntEnum):
@@ -58,27 +57,18 @@ class Refused(Exception):  # noqa: N818 - a verdict on one record
     """
 
     def __init__(self, fault: Fault, field: str, trailing_bytes: int = 0) -> None:
-        super().__init__(fault, field, trailing_bytes)
-        self.fault = fault
-        self.field = field
-        self.trailing_bytes = trailing_bytes
+        self.verdict: Verdict = fault, field, trailing_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RowFault:
-    """Why one row can't be read. The text names field and rule, never the value."""
+# Fault, field and trailing bytes.
+Verdict = tuple[Fault, str, int]
 
-    row: int
-    fault: Fault
-    field: str
-    trailing_bytes: int = 0
 
-    @property
-    def detail(self) -> str:
-        if self.fault is Fault.TRAILING:
-            return f"{self.trailing_bytes} bytes follow the record"
-        return f"{self.field}: {_SAID[self.fault]}" if self.field else _SAID[self.fault]
-
-    def refusal(self, row: int) -> Refusal:
-        """As a verdict on row ``row`` of the whole batch."""
-        return Refusal(row, Stage.DECODE, self.fault.reason, self.detail, self.field or None)
+def cause_of(verdict: Verdict) -> Cause:
+    """In words, which name field and rule, never the value."""
+    fault, field, trailing_bytes = verdict
+    if fault is Fault.TRAILING:
+        detail = f"{trailing_bytes} bytes follow the record"
+    else:
+        detail = f"{field}: {_SAID[fault]}" if field else _SAID[fault]
+    return Cause(Stage.DECODE, fault.reason, detail, field or None)

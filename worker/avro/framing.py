@@ -8,21 +8,24 @@ configured schema are read only when the settings say so, since a raw record can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from worker.avro.claims import Claims, alike, headed
 from worker.avro.gate import WriterSchema
 from worker.avro.schema import RecordSchema
-from worker.records import IntArray, Reason, RecordBatch, Refusal, Stage
+from worker.records import Cause, IntArray, Reason, RecordBatch, Refusals, Slices, Stage
 
 CONFLUENT_BYTES = 5
+CONFLUENT_MARKER = b"\x00"
 SINGLE_OBJECT_BYTES = 10
 SINGLE_OBJECT_MARKER = b"\xc3\x01"
 SCHEMA_HEADER = "__value_schema_id"
 GUID_BYTES = 16
 _GUID_MARKER = b"\x01"
+TOO_SHORT = Cause(Stage.FRAMING, Reason.EMPTY_VALUE, f"the value is shorter than {CONFLUENT_BYTES} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Framed:
     schemas: tuple[Schema, ...]
     rows: tuple[IntArray, ...]
     body_start: IntArray
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
     tombstones: IntArray
 
 
@@ -60,19 +63,18 @@ def frame_raw(batch: RecordBatch, schema: RecordSchema, max_bytes: int) -> Frame
 
 def frame_detected(batch: RecordBatch, lookup: SchemaLookup, max_bytes: int) -> Framed:
     """Group the rows by the prefix or header they carry; a row without a known framing or schema is refused."""
-    claims = _claims(batch)
+    claims = headed(batch, SCHEMA_HEADER) if batch.headers else None
     minimum = np.full(len(batch), CONFLUENT_BYTES)
-    minimum[list(claims)] = 0
+    if claims is not None:
+        minimum[claims.spoken_for] = 0
     tombstones, sized, refused = _sized(batch, max_bytes, minimum)
-    grouping = _Grouping(lookup, batch.values.start.copy(), list(refused))
-    if claims:
-        claimed = np.isin(sized, list(claims))
-        _group_claimed(batch, sized[claimed].tolist(), claims, grouping)
-        sized = sized[~claimed]
+    grouping = _Grouping(lookup, batch.values.start.copy(), [refused])
+    if claims is not None and len(claims.spoken_for):
+        _group_claimed(batch, claims.among(sized), grouping)
+        sized = np.setdiff1d(sized, claims.spoken_for, assume_unique=True)
     _group_prefixed(batch, sized, grouping)
-    return Framed(
-        tuple(grouping.schemas), tuple(grouping.groups), grouping.body_start, tuple(grouping.refusals), tombstones
-    )
+    refusals = Refusals.joined(grouping.refusals)
+    return Framed(tuple(grouping.schemas), tuple(grouping.groups), grouping.body_start, refusals, tombstones)
 
 
 @dataclass(slots=True)
@@ -81,12 +83,12 @@ class _Grouping:
 
     lookup: SchemaLookup
     body_start: IntArray
-    refusals: list[Refusal]
+    refusals: list[Refusals]
     schemas: list[Schema] = field(default_factory=list)
     groups: list[IntArray] = field(default_factory=list)
 
     def refuse(self, rows: IntArray, reason: Reason, detail: str) -> None:
-        self.refusals += [Refusal(row, Stage.FRAMING, reason, detail) for row in rows.tolist()]
+        self.refusals.append(Refusals.alike(rows, Cause(Stage.FRAMING, reason, detail)))
 
     def find(self, key: int | bytes, rows: IntArray) -> Schema | None:
         """The schema of that key; None, and the rows are refused, where there is none."""
@@ -105,105 +107,67 @@ class _Grouping:
 
 def _group_prefixed(batch: RecordBatch, rows: IntArray, grouping: _Grouping) -> None:
     """Rows of at least ``CONFLUENT_BYTES`` that no header speaks for."""
-    data = np.frombuffer(batch.values.buffer, np.uint8)
-    start, end = batch.values.start, batch.values.end
-    first, second = data[start[rows]], data[start[rows] + 1]
-    confluent = first == 0
-    single = (first == SINGLE_OBJECT_MARKER[0]) & (second == SINGLE_OBJECT_MARKER[1])
-    single &= end[rows] - start[rows] >= SINGLE_OBJECT_BYTES
-    unknown = rows[~(confluent | single)]
+    prefixed = np.zeros(len(batch), np.bool_)
+    for key, width, members in _prefixes(batch.values, rows):
+        prefixed[members] = True
+        grouping.body_start[members] += width
+        known = grouping.find(key, members)
+        if known is not None:
+            grouping.add(known, members)
+    unknown = rows[~prefixed[rows]]
     grouping.refuse(unknown, Reason.UNKNOWN_FRAMING, "neither a Confluent nor a single-object prefix")
-    for chosen, begin, width in ((confluent, 1, CONFLUENT_BYTES), (single, 2, SINGLE_OBJECT_BYTES)):
-        grouping.body_start[rows[chosen]] += width
-        for key, members in _groups(data, start, rows[chosen], slice(begin, width)):
-            known = grouping.find(_as_id(key) if width == CONFLUENT_BYTES else key, members)
-            if known is not None:
-                grouping.add(known, members)
 
 
-def _claims(batch: RecordBatch) -> dict[int, frozenset[bytes | None]]:
-    """What the schema headers of the rows that have any say; most batches have none."""
-    found = {row: [value for name, value in h if name == SCHEMA_HEADER] for row, h in batch.headers.items()}
-    return {row: frozenset(values) for row, values in found.items() if values}
-
-
-def _group_claimed(
-    batch: RecordBatch, rows: list[int], claims: Mapping[int, frozenset[bytes | None]], grouping: _Grouping
-) -> None:
+def _group_claimed(batch: RecordBatch, claims: Claims, grouping: _Grouping) -> None:
     """Rows that a header speaks for; bodies stand behind a prefix of the same schema, if there is one."""
-    by_claim: dict[frozenset[bytes | None], list[int]] = {}
-    for row in rows:
-        by_claim.setdefault(claims[row], []).append(row)
-    for claim, members in by_claim.items():
-        placed = np.array(members, np.int64)
-        if len(claim) > 1:
-            grouping.refuse(placed, Reason.SCHEMA_CONFLICT, f"several {SCHEMA_HEADER} headers disagree")
-            continue
-        (value,) = claim
-        if value is None or len(value) != 1 + GUID_BYTES or not value.startswith(_GUID_MARKER):
-            grouping.refuse(placed, Reason.UNKNOWN_FRAMING, f"the {SCHEMA_HEADER} header is not 01 and a GUID")
-            continue
-        schema = grouping.find(value[1:], placed)
+    grouping.refuse(claims.torn, Reason.SCHEMA_CONFLICT, f"several {SCHEMA_HEADER} headers disagree")
+    names_one = claims.values.start_with(_GUID_MARKER, 1 + GUID_BYTES)
+    detail = f"the {SCHEMA_HEADER} header is not 01 and a GUID"
+    grouping.refuse(claims.rows[~names_one], Reason.UNKNOWN_FRAMING, detail)
+    whole = np.flatnonzero(names_one)
+    for value, members in alike(claims.values.take(whole).octets(1 + GUID_BYTES)):
+        rows = claims.rows[whole[members]]
+        schema = grouping.find(value[1:], rows)
         if schema is not None:
-            _add_agreeing(batch, placed, schema, grouping)
+            _add_agreeing(batch, rows, schema, grouping)
 
 
 def _add_agreeing(batch: RecordBatch, rows: IntArray, schema: Schema, grouping: _Grouping) -> None:
     """The rows whose prefix, if there is one, names no other schema than their header does."""
-    agree = np.ones(len(rows), np.bool_)
-    for i, row in enumerate(rows.tolist()):
-        prefix, width = _prefix_schema(batch.values[row] or b"", grouping.lookup)
-        agree[i] = prefix is None or prefix.fingerprint == schema.fingerprint
-        grouping.body_start[row] += width
+    other = np.zeros(len(batch), np.bool_)
+    for key, width, members in _prefixes(batch.values, rows):
+        try:
+            prefix = grouping.lookup(key)
+        except (UnknownSchema, ValueError):
+            continue  # nothing known stands in front: it is the body
+        grouping.body_start[members] += width
+        other[members] = prefix.fingerprint != schema.fingerprint
     detail = f"the {SCHEMA_HEADER} header and the prefix name different schemas"
-    grouping.refuse(rows[~agree], Reason.SCHEMA_CONFLICT, detail)
-    grouping.add(schema, rows[agree])
+    grouping.refuse(rows[other[rows]], Reason.SCHEMA_CONFLICT, detail)
+    grouping.add(schema, rows[~other[rows]])
 
 
-def _prefix_schema(value: bytes, lookup: SchemaLookup) -> tuple[Schema | None, int]:
-    """The schema that a prefix names, and the prefix's width; None and 0 where nothing known stands in front."""
-    key: int | bytes
-    if value.startswith(SINGLE_OBJECT_MARKER) and len(value) >= SINGLE_OBJECT_BYTES:
-        key, width = value[2:SINGLE_OBJECT_BYTES], SINGLE_OBJECT_BYTES
-    elif value.startswith(b"\x00") and len(value) >= CONFLUENT_BYTES:
-        key, width = _as_id(value[1:CONFLUENT_BYTES]), CONFLUENT_BYTES
-    else:
-        return None, 0
-    try:
-        return lookup(key), width
-    except (UnknownSchema, ValueError):
-        return None, 0
+def _prefixes(values: Slices, rows: IntArray) -> Iterator[tuple[int | bytes, int, IntArray]]:
+    """Of the rows that have the form of a prefix: what it names, its width, and the rows."""
+    confluent = rows[values.take(rows).start_with(CONFLUENT_MARKER, CONFLUENT_BYTES, or_more=True)]
+    for key, members in alike(values.take(confluent).octets(CONFLUENT_BYTES)):
+        yield int.from_bytes(key[1:], "big", signed=True), CONFLUENT_BYTES, confluent[members]
+    single = rows[values.take(rows).start_with(SINGLE_OBJECT_MARKER, SINGLE_OBJECT_BYTES, or_more=True)]
+    for key, members in alike(values.take(single).octets(SINGLE_OBJECT_BYTES)):
+        yield key[2:], SINGLE_OBJECT_BYTES, single[members]
 
 
-def _as_id(key: bytes) -> int:
-    return int.from_bytes(key, "big", signed=True)
-
-
-def _sized(batch: RecordBatch, max_bytes: int, minimum: IntArray) -> tuple[IntArray, IntArray, tuple[Refusal, ...]]:
-    """Tombstones, rows of a sound length, and refusals of the rest."""
+def _sized(batch: RecordBatch, max_bytes: int, minimum: IntArray) -> tuple[IntArray, IntArray, Refusals]:
+    """Tombstones, rows of a sound length, and refusals of the rest; ``minimum`` is ``CONFLUENT_BYTES`` or 0."""
     length = batch.values.end - batch.values.start
     null = batch.values.start < 0
     empty = ~null & (length < minimum)
     large = ~null & (length > max_bytes)
     refusals = [
-        Refusal(row, Stage.FRAMING, Reason.EMPTY_VALUE, f"the value is shorter than {minimum[row]} bytes")
-        for row in np.flatnonzero(empty).tolist()
+        Refusals.alike(np.flatnonzero(empty), TOO_SHORT),
+        Refusals.alike(
+            np.flatnonzero(large),
+            Cause(Stage.FRAMING, Reason.TOO_LARGE, f"the value is longer than {max_bytes} bytes"),
+        ),
     ]
-    refusals += [
-        Refusal(row, Stage.FRAMING, Reason.TOO_LARGE, f"the value is longer than {max_bytes} bytes")
-        for row in np.flatnonzero(large).tolist()
-    ]
-    return np.flatnonzero(null), np.flatnonzero(~(null | empty | large)), tuple(refusals)
-
-
-def _groups(
-    data: np.ndarray[tuple[int], np.dtype[np.uint8]], start: IntArray, rows: IntArray, key: slice
-) -> list[tuple[bytes, IntArray]]:
-    if not len(rows):
-        return []
-    columns = start[rows, None] + np.arange(key.start, key.stop)
-    keys = data[columns]
-    if (keys == keys[0]).all():
-        return [(keys[0].tobytes(), rows)]
-    unique, inverse = np.unique(keys, axis=0, return_inverse=True)
-    return [(unique[k].tobytes(), rows[inverse.reshape(-1) == k]) for k in range(len(unique))]
+    return np.flatnonzero(null), np.flatnonzero(~(null | empty | large)), Refusals.joined(refusals)

@@ -8,7 +8,7 @@ and just as correctly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,16 @@ import numpy.typing as npt
 
 from worker.avro.cells import Cells, Out, ReadColumn, blank_cells, cells_of, constant_column, finished, own, patch
 from worker.avro.fallback import RecordReader
-from worker.avro.faults import Refused, RowFault
+from worker.avro.faults import Refused, Verdict, cause_of
 from worker.avro.gate import WriterSchema, record_of
 from worker.avro.lanes import Lanes, Views
 from worker.avro.nodes import Record
-from worker.avro.plan import WIDEST_RUN, compile_steps, reach
+from worker.avro.plan import WIDEST_RUN, grouped, reach
 from worker.avro.resolution import resolve
 from worker.avro.schema import RecordSchema
 from worker.avro.slots import Slot
 from worker.columns.text import PAD_BYTES
-from worker.records import IntArray
+from worker.records import IntArray, Refusals
 
 DEFAULT_SWITCH_ROWS = 16
 
@@ -34,13 +34,13 @@ DEFAULT_SWITCH_ROWS = 16
 class Reading:
     """Columns by (dotted) reader's field, every one of n rows; refused rows hold zeros and empty texts.
 
-    ``fault`` is uint8 of shape (n,), a ``Fault`` each, 0 where the row is good; ``faults`` says where each refused row
-    failed, in row order.
+    ``fault`` is uint8 of shape (n,), a ``Fault`` each, 0 where the row is good; ``refusals`` says of each refused row
+    where it failed, in row order.
     """
 
     columns: Mapping[str, ReadColumn]
     fault: npt.NDArray[np.uint8]
-    faults: tuple[RowFault, ...]
+    refusals: Refusals
 
     @property
     def good(self) -> IntArray:
@@ -64,7 +64,8 @@ class ColumnReader:
         self.switch_rows = switch_rows
         self.program = program
         self._read_slots = [slot for slot in program.slots if slot.index not in program.constants]
-        self._operations = compile_steps([program.root])
+        self._operations = grouped([program.root])
+        self._steps = sum(count for _, count in self._operations)
         self._pad = bytes(1 + reach(program.root) + max(PAD_BYTES, WIDEST_RUN))
         self._records = RecordReader(program)
 
@@ -77,47 +78,88 @@ class ColumnReader:
     def read_in_lockstep(self, buffer: bytes | bytearray | memoryview, start: IntArray, end: IntArray) -> Reading:
         """As ``read``, of at least one row."""
         data = b"".join((buffer, self._pad))
-        out: Out = [None] * len(self.program.slots)
-        lanes = Lanes(Views(data), start, end + 1)
+        views, out = Views(data), self._out()
+        lanes = Lanes(views, start, end + 1)
         with np.errstate(over="ignore", invalid="ignore"):
-            for operation in self._operations:
+            for operation, _ in self._operations:
                 operation.run(lanes, out)
         lanes.suspect(lanes.cursor != end)
-        found = [out[slot.index] or blank_cells(slot, len(start)) for slot in self._read_slots]
         doubted = np.flatnonzero(lanes.doubt)
+        cells = [out[slot.index] or blank_cells(slot, len(start)) for slot in self._read_slots]
         if not len(doubted):
-            return self._reading(found, data, len(start), [])
-        return self._reading(*self._judged(found, data, start, end, doubted))
+            return self._reading(cells, data, len(start), _Judged())
+        judged = self._judged(data, start, end, self._doubts(views, start, end, doubted))
+        return self._reading(self._mended(cells, start, doubted, judged), data, len(start), judged)
 
     def read_by_record(self, buffer: bytes | bytearray | memoryview, start: IntArray, end: IntArray) -> Reading:
         """As ``read``, without lanes."""
         data = b"".join((buffer, self._pad))
-        return self._reading(*self._judged(None, data, start, end, np.arange(len(start))))
+        rows = np.arange(len(start))
+        judged = self._judged(data, start, end, _Doubts(rows, start, np.zeros(len(start), np.int64)))
+        return self._reading(self._mended(None, start, rows, judged), data, len(start), judged)
 
-    def _judged(
-        self, cells: list[Cells] | None, data: bytes, start: IntArray, end: IntArray, rows: IntArray
-    ) -> tuple[list[Cells], bytes, int, list[RowFault]]:
-        """The cells with ``rows`` as the record reader reads them, and what it refuses; no cells: all are read so."""
-        faults: list[RowFault] = []
-        good: list[int] = []
-        read: list[list[Any]] = []
-        for row, first, last in zip(rows.tolist(), start[rows].tolist(), end[rows].tolist(), strict=True):
+    def _out(self) -> Out:
+        return [None] * len(self.program.slots)
+
+    def _doubts(self, views: Views, start: IntArray, end: IntArray, rows: IntArray) -> _Doubts:
+        """Where the record reader may begin with each of ``rows``.
+
+        What comes before is plainly good: an undoubted lane that has not passed its record's end is where the record
+        reader would be, and neither has found anything. Few rows are not worth another walk: they begin at their start.
+        """
+        at, first = start[rows], np.zeros(len(rows), np.int64)
+        doubts = _Doubts(rows, at, first)
+        if len(rows) < max(1, self.switch_rows):
+            return doubts
+        left, lanes, out, step = np.arange(len(rows)), Lanes(views, at, end[rows] + 1), self._out(), 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            for operation, count in self._operations:
+                before = lanes.cursor
+                operation.run(lanes, out)
+                doubted = (lanes.doubt != 0) | (lanes.cursor >= lanes.stop)
+                if doubted.any():
+                    found, kept = left[doubted], np.flatnonzero(~doubted)
+                    at[found], first[found] = before[doubted], step
+                    if not len(kept):
+                        return doubts
+                    left, lanes = left[kept], lanes.subset(kept)
+                step += count
+        at[left], first[left] = lanes.cursor, step
+        return doubts
+
+    def _judged(self, data: bytes, start: IntArray, end: IntArray, doubts: _Doubts) -> _Judged:
+        """What the record reader says."""
+        judged = _Judged()
+        read = self._records.read
+        rows = doubts.rows
+        columns = (rows, start[rows], end[rows], doubts.at, doubts.first)
+        places = zip(*(column.tolist() for column in columns), strict=True)
+        for row, begin, stop, position, step in places:
+            body = data[begin:stop]
             try:
-                read.append(self._records.read(data[first:last]))
-                good.append(row)
+                values = read(body, position - begin, step)
+                judged.values.append(read(body) if step else values)
+                judged.good.append(row)
             except Refused as refused:
-                faults.append(RowFault(row, refused.fault, refused.field, refused.trailing_bytes))
-        columns: list[Any] = list(zip(*read, strict=True)) or [[] for _ in self.program.slots]
-        places = np.array(good, np.int64)
-        bases = start[places].tolist()
+                judged.verdicts.append(refused.verdict)
+                judged.rows.append(row)
+        return judged
+
+    def _mended(self, cells: list[Cells] | None, start: IntArray, rows: IntArray, judged: _Judged) -> list[Cells]:
+        """The cells with ``rows`` as they were judged: read anew, or blank; no cells: these are all rows."""
+        if len(rows) == len(start) and not judged.good:
+            return [blank_cells(slot, len(start)) for slot in self._read_slots]
+        columns: list[Any] = list(zip(*judged.values, strict=True)) or [[] for _ in self.program.slots]
+        good = np.array(judged.good, np.int64)
+        bases = start[good].tolist()
         parts = [cells_of(slot, columns[slot.index], bases) for slot in self._read_slots]
-        if len(good) < len(start):
-            cells = cells or [blank_cells(slot, len(start)) for slot in self._read_slots]
-            parts = [
-                self._merged(slot, whole, part, rows, places)
-                for slot, whole, part in zip(self._read_slots, cells, parts, strict=True)
-            ]
-        return parts, data, len(start), faults
+        if len(good) == len(start):
+            return parts
+        cells = cells or [blank_cells(slot, len(start)) for slot in self._read_slots]
+        return [
+            self._merged(slot, whole, part, rows, good)
+            for slot, whole, part in zip(self._read_slots, cells, parts, strict=True)
+        ]
 
     @staticmethod
     def _merged(slot: Slot, whole: Cells, part: Cells, rows: IntArray, good: IntArray) -> Cells:
@@ -127,7 +169,7 @@ class ColumnReader:
         patch(slot, merged, good, part)
         return merged
 
-    def _reading(self, cells: list[Cells], data: bytes, count: int, faults: list[RowFault]) -> Reading:
+    def _reading(self, cells: list[Cells], data: bytes, count: int, judged: _Judged) -> Reading:
         found = {slot.index: finished(slot, column, data) for slot, column in zip(self._read_slots, cells, strict=True)}
         columns = {
             slot.name: found[slot.index]
@@ -136,9 +178,32 @@ class ColumnReader:
             for slot in self.program.slots
         }
         fault = np.zeros(count, np.uint8)
-        for refused in faults:
-            fault[refused.row] = refused.fault
-        return Reading(columns, fault, tuple(faults))
+        fault[judged.rows] = [verdict[0] for verdict in judged.verdicts]
+        return Reading(columns, fault, judged.refusals())
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """Which rows the record reader judges, where it begins ``at`` in the buffer, and the number of the ``first`` step."""
+
+    rows: IntArray
+    at: IntArray
+    first: IntArray
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What the record reader finds, in row order: ``values`` of the ``good`` rows, ``verdicts`` of the refused ``rows``."""
+
+    good: list[int] = field(default_factory=list)
+    values: list[list[Any]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def refusals(self) -> Refusals:
+        numbers = {verdict: i for i, verdict in enumerate(dict.fromkeys(self.verdicts))}
+        kind = np.array([numbers[verdict] for verdict in self.verdicts], np.int64)
+        return Refusals(np.array(self.rows, np.int64), kind, tuple(map(cause_of, numbers)))
 
 
 def _root(schema: WriterSchema | RecordSchema) -> Record:

@@ -19,7 +19,7 @@ from worker.avro.nodes import Enum, Fixed, Primitive
 from worker.avro.plan_items import SkipItems, Vectors
 from worker.avro.plan_numbers import Booleans, Doubted, Integers, Null, NullableFloats, Run, Symbols, float_width
 from worker.avro.plan_text import Decimals, Texts
-from worker.avro.resolution import Choice, Inline, Items, Mismatch, Read, ReadNull, Step
+from worker.avro.resolution import Choice, Inline, Items, Mismatch, Read, ReadNull, Step, flat
 from worker.avro.slots import Form, Slot
 
 LONGEST_NUMBER = 10
@@ -34,9 +34,14 @@ class Operation(Protocol):
 
 
 def compile_steps(steps: Sequence[Step]) -> list[Operation]:
+    return [operation for operation, _ in grouped(steps)]
+
+
+def grouped(steps: Sequence[Step]) -> list[tuple[Operation, int]]:
+    """Operations, and how many of the ``flat`` steps each of them does."""
     return [
-        _together(group) if alike else compile_step(group[0])
-        for alike, run in groupby(_flat(steps), _alike)
+        (_together(group) if alike else compile_step(group[0]), len(group))
+        for alike, run in groupby(flat(steps), _alike)
         for group in _chunks(list(run), MOST_TOGETHER if alike else 1)
     ]
 
@@ -99,14 +104,6 @@ def reach(step: Step) -> int:
         inner = step.branches if isinstance(step, Choice) else step.steps
         return LONGEST_NUMBER + sum(reach(child) for child in inner)
     return 2 * LONGEST_NUMBER + (reach(step.item) if isinstance(step, Items) else 0)
-
-
-def _flat(steps: Sequence[Step]) -> Iterator[Step]:
-    for step in steps:
-        if isinstance(step, Inline):
-            yield from _flat(step.steps)
-        else:
-            yield step
 
 
 def _scalar(step: Read) -> Operation:

@@ -7,7 +7,7 @@ into a slot, or reads and drops it: what the reader does not want is checked as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,15 @@ class Mismatch:
 
 
 Step = Read | ReadNull | Choice | Items | Inline | Mismatch
+
+
+def flat(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps in their order, records within the record dissolved into theirs."""
+    for step in steps:
+        if isinstance(step, Inline):
+            yield from flat(step.steps)
+        else:
+            yield step
 
 
 @dataclass(frozen=True, slots=True)

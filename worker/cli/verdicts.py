@@ -83,7 +83,7 @@ class Judge:
             refusals: Iterable[Refusal] = outcome.refusals
             said = _answers(outcome.outgoing, self._pipeline.predictions_topic)
         else:
-            refusals = decoded.refusals + self._validator.validate(decoded.columns, decoded.rows).refusals
+            refusals = (*decoded.refusals, *self._validator.validate(decoded.columns, decoded.rows).refusals)
         tombstones = decoded.tombstones.tolist()
         if self._event.tombstones == "skip":
             skipped = frozenset(tombstones)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from worker.errors import DeadLetterLimit
-from worker.records import BoolArray, RecordBatch, Refusal, TopicPartition
+from worker.records import BoolArray, RecordBatch, Refusals, TopicPartition
 
 _VERSION = 1
 
@@ -61,13 +61,13 @@ class DeadLetterLimits:
         for partition in partitions:
             self._counters.pop(partition, None)
 
-    def judge(self, batch: RecordBatch, refusals: tuple[Refusal, ...]) -> dict[TopicPartition, Counters]:
+    def judge(self, batch: RecordBatch, refusals: Refusals) -> dict[TopicPartition, Counters]:
         """The counters as they stand after the batch; ``accept`` them once it is committed.
 
         A partition over its limit comes back with ``tripped`` set; nothing of the batch may then be committed.
         """
         refused = np.zeros(len(batch), np.bool_)
-        refused[[refusal.row for refusal in refusals]] = True
+        refused[refusals.rows] = True
         after = {}
         for partition in np.unique(batch.partition).tolist():
             tp = TopicPartition(batch.topic, partition)

@@ -14,7 +14,7 @@ import numpy as np
 from worker.columns import Columns, Scores
 from worker.errors import ModelError
 from worker.ports import Predictor
-from worker.records import FloatArray, IntArray, Reason, Refusal, Stage
+from worker.records import Cause, FloatArray, IntArray, Reason, Refusal, Refusals, Stage
 
 BLAME_ROWS = 100
 _HINT = "nothing was committed; mend the bundle or roll it back, then start again"
@@ -26,7 +26,7 @@ class Prediction:
 
     scores: Scores
     rows: IntArray
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
 
 
 def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Prediction | None:
@@ -41,23 +41,21 @@ def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Predictio
     if not parts:
         if len(failures) >= BLAME_ROWS or not predictor.is_sound():
             _blame_model(failures)
-        return Prediction(_NOTHING, rows[:0], tuple(_raised(int(rows[i]), error) for i, error in failures))
+        return Prediction(_NOTHING, rows[:0], _raised(rows, failures))
     predicted = np.concatenate([indices for indices, _ in parts])
     scores = _joined([scores for _, scores in parts])
-    refusals = [_raised(int(rows[i]), error) for i, error in failures]
+    refusals = _raised(rows, failures)
     finite = np.isfinite(scores.score)
     if scores.probabilities is not None:
         finite &= np.isfinite(scores.probabilities).all(axis=1)
     if not finite.all():
         if not finite.any() and (len(finite) >= BLAME_ROWS or not predictor.is_sound()):
             raise ModelError("the model's output is NaN or infinite for every row", hint=_HINT)
-        detail = "the model's output is NaN or infinite"
-        refusals += [
-            Refusal(int(row), Stage.PREDICT, Reason.PREDICTION_NOT_FINITE, detail) for row in rows[predicted[~finite]]
-        ]
+        cause = Cause(Stage.PREDICT, Reason.PREDICTION_NOT_FINITE, "the model's output is NaN or infinite")
+        refusals = Refusals.joined([refusals, Refusals.alike(rows[predicted[~finite]], cause)])
         kept = np.flatnonzero(finite)
         scores, predicted = scores.take(kept), predicted[kept]
-    return Prediction(scores, rows[predicted], tuple(refusals))
+    return Prediction(scores, rows[predicted], refusals)
 
 
 _NOTHING = Scores(np.empty(0, np.float64))
@@ -102,8 +100,11 @@ def _blame_model(failures: list[tuple[int, Exception]]) -> NoReturn:
     ) from cause
 
 
-def _raised(row: int, error: Exception) -> Refusal:
-    return Refusal(row, Stage.PREDICT, Reason.MODEL_RAISED, f"the model raised {type(error).__name__}")
+def _raised(rows: IntArray, failures: list[tuple[int, Exception]]) -> Refusals:
+    return Refusals.of(
+        Refusal(int(rows[i]), Stage.PREDICT, Reason.MODEL_RAISED, f"the model raised {type(error).__name__}")
+        for i, error in failures
+    )
 
 
 def _joined(parts: list[Scores]) -> Scores:

@@ -16,7 +16,9 @@ from worker.pipeline.predict import Prediction, predict
 from worker.pipeline.tracing import trace_contexts
 from worker.pipeline.validate import Validator
 from worker.ports import Predictor
-from worker.records import OutgoingBatch, Reason, RecordBatch, Refusal, Stage
+from worker.records import Cause, OutgoingBatch, Reason, RecordBatch, Refusals, Stage
+
+NULL_VALUE = Cause(Stage.FRAMING, Reason.EMPTY_VALUE, "the value is null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Outcome:
 
     outgoing: tuple[OutgoingBatch, ...]
     predictions: int
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
     tombstones: int
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -56,14 +58,12 @@ class Pipeline:
         validated_at = self.timer()
         prediction = predict(self.predictor, valid.columns, valid.rows)
         predicted_at = self.timer()
-        refusals = decoded.refusals + valid.refusals + (prediction.refusals if prediction else ())
+        found = [decoded.refusals, valid.refusals, *([prediction.refusals] if prediction else [])]
         skipped = len(decoded.tombstones)
         if self.tombstones == "dead-letter":
-            refusals += tuple(
-                Refusal(row, Stage.FRAMING, Reason.EMPTY_VALUE, "the value is null")
-                for row in decoded.tombstones.tolist()
-            )
+            found.append(Refusals.alike(decoded.tombstones, NULL_VALUE))
             skipped = 0
+        refusals = Refusals.joined(found)
         outgoing = []
         if prediction and len(prediction.rows):
             columns = valid.columns.take(np.searchsorted(valid.rows, prediction.rows))

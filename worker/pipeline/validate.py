@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from worker.avro.schema import Field, RecordSchema
 from worker.columns import Column, Columns, NumberColumn, TextColumn, VectorColumn
-from worker.records import BoolArray, IntArray, Reason, Refusal, Stage
+from worker.records import BoolArray, Cause, IntArray, Reason, Refusals, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Validated:
 
     columns: Columns
     rows: IntArray
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,17 @@ class Validator:
     def validate(self, columns: Columns, rows: IntArray) -> Validated:
         """Check columns whose row i is batch row ``rows[i]``."""
         sound = np.ones(len(columns), np.bool_)
-        refusals: list[Refusal] = []
+        refusals: list[Refusals] = []
         for field in self._fields:
             columns = _imputed(field, columns)
             for breach in _breaches(field, columns[field.name]):
-                for i in np.flatnonzero(breach.rows & sound).tolist():
-                    detail = f"{field.name}: {breach.rule}"
-                    refusals.append(Refusal(int(rows[i]), Stage.VALIDATE, breach.reason, detail, field.name))
+                cause = Cause(Stage.VALIDATE, breach.reason, f"{field.name}: {breach.rule}", field.name)
+                refusals.append(Refusals.alike(rows[breach.rows & sound], cause))
                 sound &= ~breach.rows
         if sound.all():
-            return Validated(columns, rows, ())
+            return Validated(columns, rows, Refusals.none())
         kept = np.flatnonzero(sound)
-        return Validated(columns.take(kept), rows[kept], tuple(refusals))
+        return Validated(columns.take(kept), rows[kept], Refusals.joined(refusals))
 
 
 def _imputed(field: Field, columns: Columns) -> Columns:

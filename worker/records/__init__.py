@@ -6,11 +6,12 @@ A batch is columnar from edge to edge: one byte buffer and arrays of positions. 
 
 from worker.records.batches import Committable, OutgoingBatch, Record, RecordBatch, TopicPartition
 from worker.records.headers import HeaderColumns, Headers
-from worker.records.refusals import Reason, Refusal, Stage
+from worker.records.refusals import Cause, Reason, Refusal, Refusals, Stage
 from worker.records.slices import BoolArray, FloatArray, IntArray, Slices
 
 __all__ = [
     "BoolArray",
+    "Cause",
     "Committable",
     "FloatArray",
     "HeaderColumns",
@@ -21,6 +22,7 @@ __all__ = [
     "Record",
     "RecordBatch",
     "Refusal",
+    "Refusals",
     "Slices",
     "Stage",
     "TopicPartition",

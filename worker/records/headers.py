@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,11 @@ class HeaderColumns(Mapping[int, Headers]):
         """Some of the headers, by their places in the columns, ascending."""
         return HeaderColumns(self.row[places], self.names.take(places), self.values.take(places))
 
+    def running(self, amounts: IntArray) -> IntArray:
+        """The sum of ``amounts`` (one a header) over each header and those of its row before it, int64 (m,)."""
+        total = np.concatenate(([0], np.cumsum(amounts)))
+        return total[1:] - total[np.searchsorted(self.row, self.row)]
+
     @staticmethod
     def none() -> HeaderColumns:
         nothing = np.empty(0, np.int64)
@@ -70,3 +75,10 @@ class HeaderColumns(Mapping[int, Headers]):
             return HeaderColumns.none()
         rows, names, values = zip(*entries, strict=True)
         return HeaderColumns(np.array(rows, np.int64), Slices.of(names), Slices.of(values))
+
+
+def interleaved(parts: Sequence[HeaderColumns]) -> HeaderColumns:
+    """The headers of the same rows in one: each row's of the first part, then of the second, and so on."""
+    row = np.concatenate([part.row for part in parts])
+    names, values = Slices.joined([part.names for part in parts]), Slices.joined([part.values for part in parts])
+    return HeaderColumns(row, names, values).entries(np.argsort(row, kind="stable"))

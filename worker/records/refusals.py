@@ -1,9 +1,14 @@
-"""Why a record can't be predicted."""
+"""Why records can't be predicted: a few causes, and the rows that each of them refuses."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from worker.records.slices import IntArray
 
 
 class Stage(enum.StrEnum):
@@ -41,15 +46,97 @@ class Reason(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why one record of a batch can't be predicted.
+class Cause:
+    """Why a record can't be predicted.
 
     ``detail`` names field and rule; it never holds a value of the record, since dead-letter headers and logs are read
     by people who may not see the data.
     """
+
+    stage: Stage
+    reason: Reason
+    detail: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One record of a batch and its cause."""
 
     row: int
     stage: Stage
     reason: Reason
     detail: str
     field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refusals:
+    """n refused rows of a batch: ``rows[i]`` for ``causes[kind[i]]``; ``rows`` and ``kind`` are int64 (n,).
+
+    Every cause has rows, and no two are equal. Iterated over, and compared, it is a sequence of ``Refusal``.
+    """
+
+    rows: IntArray
+    kind: IntArray
+    causes: tuple[Cause, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Refusal:
+        return _refusal(int(self.rows[index]), self.causes[self.kind[index]])
+
+    def __iter__(self) -> Iterator[Refusal]:
+        for row, kind in zip(self.rows.tolist(), self.kind.tolist(), strict=True):
+            yield _refusal(row, self.causes[kind])
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Refusals | Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def counts(self) -> list[tuple[Cause, int]]:
+        """How many rows each cause has."""
+        return list(zip(self.causes, np.bincount(self.kind, minlength=len(self.causes)).tolist(), strict=True))
+
+    def among(self, rows: IntArray) -> Refusals:
+        """Of row ``rows[i]`` what is said here of row i."""
+        return Refusals(rows[self.rows], self.kind, self.causes)
+
+    def in_order(self) -> Refusals:
+        """By ascending rows."""
+        order = np.argsort(self.rows, kind="stable")
+        return Refusals(self.rows[order], self.kind[order], self.causes)
+
+    @staticmethod
+    def none() -> Refusals:
+        return Refusals(np.empty(0, np.int64), np.empty(0, np.int64), ())
+
+    @staticmethod
+    def alike(rows: IntArray, cause: Cause) -> Refusals:
+        """All rows for one cause."""
+        return Refusals(rows, np.zeros(len(rows), np.int64), (cause,)) if len(rows) else Refusals.none()
+
+    @staticmethod
+    def of(refusals: Iterable[Refusal]) -> Refusals:
+        return Refusals.joined([Refusals.alike(np.array([one.row]), _cause(one)) for one in refusals])
+
+    @staticmethod
+    def joined(parts: Sequence[Refusals]) -> Refusals:
+        """One after the other; equal causes become one."""
+        if not parts:
+            return Refusals.none()
+        numbers: dict[Cause, int] = {}
+        kinds = [np.array([numbers.setdefault(c, len(numbers)) for c in part.causes], np.int64) for part in parts]
+        kind = np.concatenate([own[part.kind] for own, part in zip(kinds, parts, strict=True)])
+        return Refusals(np.concatenate([part.rows for part in parts]), kind, tuple(numbers))
+
+
+def _refusal(row: int, cause: Cause) -> Refusal:
+    return Refusal(row, cause.stage, cause.reason, cause.detail, cause.field)
+
+
+def _cause(refusal: Refusal) -> Cause:
+    return Cause(refusal.stage, refusal.reason, refusal.detail, refusal.field)

@@ -41,7 +41,12 @@ class Slices:
 
     def equal_to(self, text: bytes) -> BoolArray:
         """Which are exactly these bytes, bool of length n; null is nothing."""
-        found: BoolArray = (self.start >= 0) & (self.end - self.start == len(text))
+        return self.start_with(text, len(text))
+
+    def start_with(self, text: bytes, width: int, *, or_more: bool = False) -> BoolArray:
+        """Which are ``width`` bytes long (at least that, if ``or_more``) and begin with ``text``, bool of length n."""
+        length = self.end - self.start
+        found: BoolArray = (self.start >= 0) & (length >= width if or_more else length == width)
         rows = np.flatnonzero(found)
         octets = self.take(rows).octets(len(text))
         found[rows] = (octets == np.frombuffer(text, np.uint8)).all(axis=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -108,8 +107,8 @@ class MetricsObserver:
             self._prediction_duration.observe(report.predict_seconds)
 
     def _count_dead_letters(self, report: BatchReport) -> None:
-        for (stage, reason), count in Counter((r.stage, r.reason) for r in report.refusals).items():
-            self._metrics.counter(c.DEAD_LETTERS, stage, reason).inc(count)
+        for cause, count in report.refusals.counts():
+            self._metrics.counter(c.DEAD_LETTERS, cause.stage, cause.reason).inc(count)
 
     def _show_lag(self, now: float) -> None:
         """At most every half second: with many partitions this would be the dearest part of a batch."""

@@ -14,7 +14,7 @@ from tests.fuzz.agreement import same
 from worker.avro.faults import Fault
 from worker.avro.gate import gate_writer
 from worker.avro.lockstep import ColumnReader, Reading
-from worker.records import Slices
+from worker.records import IntArray, Slices
 
 
 def record(*fields: tuple[str, Any] | dict[str, Any], name: str = "Event", **more: Any) -> dict[str, Any]:
@@ -60,18 +60,18 @@ def faults(writer: dict[str, Any], bodies: Sequence[bytes], reader: dict[str, An
 
 def doubted(columnar: ColumnReader, bodies: Sequence[bytes]) -> int:
     """How many rows the lockstep reader hands to the record reader."""
-    judged: list[int] = []
+    counts = [0]
+    inner = columnar._judged
 
-    class Counting:
-        def read(self, body: bytes) -> list[Any]:
-            judged.append(len(body))
-            return inner.read(body)
+    def noting(data: bytes, start: IntArray, end: IntArray, doubts: Any) -> Any:
+        counts.append(len(doubts.rows))
+        return inner(data, start, end, doubts)
 
-    inner, columnar._records = columnar._records, Counting()  # type: ignore[assignment]  # counts, then reads
+    columnar._judged = noting  # type: ignore[method-assign]  # counts, then judges
     batch = Slices.of(bodies)
     columnar.read_in_lockstep(batch.buffer, batch.start, batch.end)
-    columnar._records = inner
-    return len(judged)
+    columnar._judged = inner  # type: ignore[method-assign]
+    return counts[-1]
 
 
 def dtype_of(reading: Reading, name: str) -> np.dtype[Any]:

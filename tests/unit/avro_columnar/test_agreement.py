@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -39,16 +40,27 @@ def test_arbitrary_bytes_agree(bodies: list[bytes]) -> None:
 class Lax(ColumnReader):
     """Takes what columns doubt for good."""
 
-    def _judged(self, cells: Any, data: bytes, start: Any, end: Any, rows: Any) -> Any:
+    def _mended(self, cells: Any, start: Any, rows: Any, judged: Any) -> Any:
         if cells is None:
-            return super()._judged(cells, data, start, end, rows)
-        return cells, data, len(start), []
+            return super()._mended(cells, start, rows, judged)
+        judged.rows.clear()
+        judged.verdicts.clear()
+        return cells
 
 
-def test_a_lax_reader_is_caught() -> None:
-    """The comparison is able to fail: a lockstep reader that never doubts is found out."""
+class Hasty(ColumnReader):
+    """Lets the record reader begin a step too late."""
+
+    def _doubts(self, views: Any, start: Any, end: Any, rows: Any) -> Any:
+        doubts = super()._doubts(views, start, end, rows)
+        return replace(doubts, first=doubts.first + 1)
+
+
+@pytest.mark.parametrize("mutant", [Lax, Hasty])
+def test_a_reader_that_errs_is_caught(mutant: type[ColumnReader]) -> None:
+    """The comparison is able to fail: a lockstep reader that never doubts, or trusts its lanes too far, is found out."""
     with pytest.raises(Disagreement):
-        _check_seeds(300, Lax)
+        _check_seeds(300, mutant)
 
 
 def _check_seeds(count: int, reader_class: type[ColumnReader] = ColumnReader) -> None:

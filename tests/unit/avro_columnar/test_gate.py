@@ -197,5 +197,6 @@ def test_any_json(fields: list[Any]) -> None:
         return
     body = np.array([0]), np.array([3])
     assert (
-        reader.read_in_lockstep(b"\x02\x00\x00", *body).faults == reader.read_by_record(b"\x02\x00\x00", *body).faults
+        reader.read_in_lockstep(b"\x02\x00\x00", *body).refusals
+        == reader.read_by_record(b"\x02\x00\x00", *body).refusals
     )

@@ -88,7 +88,7 @@ def test_lying_vectors_take_no_memory() -> None:
     items = varint(100_000) + bytes(800_000) + b"\x00"
     batch = Slices.of([items] + [varint(100_000) + b"\x00"] * 2_000)
     started = time.perf_counter()
-    assert len(reader.read_in_lockstep(batch.buffer, batch.start, batch.end).faults) == 2_000
+    assert len(reader.read_in_lockstep(batch.buffer, batch.start, batch.end).refusals) == 2_000
     assert time.perf_counter() - started < 2
 
 
@@ -173,7 +173,7 @@ def test_the_sample_is_read() -> None:
     )
     wanted = record(*[field for field in [(f["name"], f["type"]) for f in schema["fields"]] if field[0] not in "abg"])
     body = sample_body(reader_of(schema, wanted).program.root)
-    assert read(schema, [body, body], wanted).faults == ()
+    assert read(schema, [body, body], wanted).refusals == ()
 
 
 def _places(written: list[bytes]) -> tuple[Any, Any, Any]:

@@ -11,7 +11,7 @@ from worker.cli.texts import printable
 from worker.errors import ConfigurationError
 from worker.kafka.letters import Letter, LetterFilter, letter_of, replayed_headers
 from worker.pipeline.dead_letters import DIALECTS, REPLAYS, DeadLetterPolicy
-from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Stage, TopicPartition
+from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Refusals, Stage, TopicPartition
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def written(headers: Headers = (), dialect: str = "kafka", field: str | None = "
     record = Record("events", 2, 77, 1_000, b"key", b"secret-value", headers)
     refusal = Refusal(0, Stage.VALIDATE, Reason.BELOW_MINIMUM, "delay: is below minimum 0", field)
     policy = DeadLetterPolicy("events.dlq", "group", "1.2.3", "model 4", dialect)
-    out = policy.letters(RecordBatch.of([record]), [refusal])
+    out = policy.letters(RecordBatch.of([record]), Refusals.of([refusal]))
     return Record("events.dlq", 2, 5, 2_000, out.keys[0], out.values[0], out.headers[0])
 
 

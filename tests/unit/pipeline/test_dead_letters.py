@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from worker.pipeline.dead_letters import DIALECTS, REPLAYS, DeadLetterPolicy
-from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Stage
+from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Refusals, Stage
 
 POLICY = DeadLetterPolicy("in.dlq", "group", "1.2.3", "model 4.5.6")
 REFUSED = Refusal(0, Stage.VALIDATE, Reason.BELOW_MINIMUM, "age: is below minimum 18", "age")
@@ -24,13 +24,13 @@ def batch(headers: Headers = ()) -> RecordBatch:
 
 
 def headers_of(headers: Headers, policy: DeadLetterPolicy = POLICY) -> list[tuple[str, bytes | None]]:
-    return list(policy.letters(batch(headers), [REFUSED]).headers[0])
+    return list(policy.letters(batch(headers), Refusals.of([REFUSED])).headers[0])
 
 
 def test_bytes_unchanged() -> None:
     """Key and value stay as they were, in the input's partition; letters come in offset order."""
     refusals = [replace(REFUSED, row=2), replace(REFUSED, row=1), REFUSED]
-    letters = POLICY.letters(batch(), refusals)
+    letters = POLICY.letters(batch(), Refusals.of(refusals))
     assert letters.topic == "in.dlq"
     assert letters.partition.tolist() == [3, 4, 3]
     assert letters.keys.to_list() == [b"key", None, b""]
@@ -78,7 +78,7 @@ def test_loop_guard(counts: list[bytes | None], kept: bytes | None) -> None:
 
 def test_no_field() -> None:
     """Without a field there is no such header, not even a forged one."""
-    letters = POLICY.letters(batch((("field", b"forged"),)), [replace(REFUSED, field=None)])
+    letters = POLICY.letters(batch((("field", b"forged"),)), Refusals.of([replace(REFUSED, field=None)]))
     assert "field" not in dict(letters.headers[0])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import DeadLetterLimit
 from worker.pipeline.limits import Counters, DeadLetterLimits, LimitPolicy, tripped
-from worker.records import Reason, Record, RecordBatch, Refusal, Stage, TopicPartition
+from worker.records import Cause, Reason, Record, RecordBatch, Refusals, Stage, TopicPartition
 
 TP = TopicPartition("t", 0)
 POLICY = LimitPolicy("d1", max_ratio=0.5, window_records=10, max_consecutive=4)
@@ -20,8 +21,8 @@ def batch(count: int, partition: int = 0) -> RecordBatch:
     return RecordBatch.of([Record("t", partition, i, 0, None, b"v") for i in range(count)])
 
 
-def refusals(rows: list[int]) -> tuple[Refusal, ...]:
-    return tuple(Refusal(row, Stage.DECODE, Reason.MALFORMED, "") for row in rows)
+def refusals(rows: list[int]) -> Refusals:
+    return Refusals.alike(np.array(rows, np.int64), Cause(Stage.DECODE, Reason.MALFORMED, ""))
 
 
 def after(limits: DeadLetterLimits, pattern: str) -> Counters:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from worker.ports import BatchReport
-from worker.records import Reason, Refusal, Stage, TopicPartition
+from worker.records import Reason, Refusal, Refusals, Stage, TopicPartition
 from worker.telemetry.metrics import Build, MetricsObserver
 
 P0, P1 = TopicPartition("flights", 0), TopicPartition("flights", 1)
@@ -15,9 +15,11 @@ REPORT = BatchReport(
     records=10,
     predictions=7,
     tombstones=1,
-    refusals=(
-        Refusal(1, Stage.DECODE, Reason.MALFORMED, "ends early"),
-        Refusal(2, Stage.DECODE, Reason.MALFORMED, "ends early"),
+    refusals=Refusals.of(
+        (
+            Refusal(1, Stage.DECODE, Reason.MALFORMED, "ends early"),
+            Refusal(2, Stage.DECODE, Reason.MALFORMED, "ends early"),
+        )
     ),
     input_bytes=1_234,
     oldest_timestamp_ms=999_000,
