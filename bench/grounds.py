@@ -43,6 +43,10 @@ class Stream:
     def title(self) -> str:
         return "flights" if self.shape is None else f"{self.shape.fields} fields"
 
+    @property
+    def label(self) -> str:
+        return f"{self.title}, traceparent" if self.traced else self.title
+
 
 @dataclass(slots=True)
 class Grounds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import statistics
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ from bench.svg import bar_chart
 MODES = (EXACTLY_ONCE, AT_LEAST_ONCE)
 # The naive loop gets fewer events: at its speed they would take minutes.
 NAIVE_SHARE = 0.05
-NO_MODEL = "pass-through"
+PASS_THROUGH, OWN_EDGE = "pass-through", "own edge"
+NO_MODEL = (PASS_THROUGH, OWN_EDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,11 @@ class Row:
 
     @property
     def title(self) -> str:
-        return self.contender if self.contender == NO_MODEL else f"{self.contender}, {self.model.label}"
+        return self.contender if self.contender in NO_MODEL else f"{self.contender}, {self.model.label}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.title}, {self.mode}, {self.stream.label}"
 
     def run(self, grounds: Grounds) -> Run:
         share = NAIVE_SHARE if self.contender == "naive loop" else 1
@@ -45,16 +51,17 @@ class Row:
 def rows(events: Stream, traced: Stream, flights: Stream) -> list[Row]:
     """Each has its ceiling, pass-through of the same stream and mode, among the others."""
     ours = [
-        (NO_MODEL, Model.LOGISTIC),
+        (PASS_THROUGH, Model.LOGISTIC),
+        (OWN_EDGE, Model.LOGISTIC),
         ("worker", Model.LOGISTIC),
         ("worker", Model.FOREST),
         ("worker", Model.BOOSTING),
     ]
     return [
         *(Row(name, mode, events, model) for mode, (name, model) in itertools.product(MODES, ours)),
-        *(Row(name, mode, traced) for mode, name in itertools.product(MODES, (NO_MODEL, "worker"))),
+        *(Row(name, mode, traced) for mode, name in itertools.product(MODES, (PASS_THROUGH, "worker"))),
         *(Row(name, AT_LEAST_ONCE, events) for name in ("batch loop", "naive loop")),
-        *(Row(name, EXACTLY_ONCE, flights) for name in (NO_MODEL, "worker")),
+        *(Row(name, EXACTLY_ONCE, flights) for name in (PASS_THROUGH, "worker")),
         Row("worker", EXACTLY_ONCE, flights, Model.BOOSTING),
     ]
 
@@ -62,12 +69,15 @@ def rows(events: Stream, traced: Stream, flights: Stream) -> list[Row]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=300_000, help="in each stream; the flights are 284,821 at most")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--only", default="", metavar="REGEX", help="only rows in whose name this regular expression is found"
+    )
 
 
 def measure(grounds: Grounds, options: argparse.Namespace) -> dict[str, Any]:
     events = grounds.stream(options.events)
     traced = grounds.stream(options.events, traced=True)
-    plan = rows(events, traced, grounds.flights(options.events))
+    plan = [row for row in rows(events, traced, grounds.flights(options.events)) if re.search(options.only, row.name)]
     for row in plan:
         row.run(grounds)  # trains what it needs, before anything is measured
     warm_up(plan[0].run(grounds))
@@ -93,15 +103,15 @@ def charts(results: dict[str, Any]) -> dict[str, str]:
 
 
 def _told(row: Row, runs: list[dict[str, float]]) -> dict[str, Any]:
-    stream = f"{row.stream.title}{', traceparent' if row.stream.traced else ''}"
-    return {"title": row.title, "contender": row.contender, "mode": row.mode, "stream": stream, "runs": runs}
+    told = {"title": row.title, "contender": row.contender, "mode": row.mode, "stream": row.stream.label}
+    return {**told, "runs": runs}
 
 
 def _rates(results: dict[str, Any]) -> Sheet:
     ceilings = {
         (row["mode"], row["stream"]): median(row["runs"], "rate")
         for row in results["rows"]
-        if row["contender"] == NO_MODEL
+        if row["contender"] == PASS_THROUGH
     }
     shown = [
         [
@@ -110,7 +120,7 @@ def _rates(results: dict[str, Any]) -> Sheet:
             row["stream"],
             f"{median(row['runs'], 'rate'):,.0f}",
             spread(row["runs"], "rate"),
-            f"{median(row['runs'], 'rate') / ceilings[row['mode'], row['stream']]:.2f}",
+            _of_ceiling(row, ceilings),
             f"{median(row['runs'], 'cpu_us'):.1f}",
             f"{median(row['runs'], 'peak_mb'):.0f}",
             f"{median(row['runs'], 'first_seconds'):.1f}",
@@ -120,6 +130,11 @@ def _rates(results: dict[str, Any]) -> Sheet:
     columns = ("contender", "delivery", "events", "events/s", "quartiles", "of pass-through", "CPU µs", "peak MB")
     title = f"Throughput: medians of {results['rounds']} rounds of {results['events']:,} events"
     return Sheet(title, (*columns, "start s"), shown, labels=3)
+
+
+def _of_ceiling(row: dict[str, Any], ceilings: dict[tuple[str, str], float]) -> str:
+    ceiling = ceilings.get((row["mode"], row["stream"]))
+    return f"{median(row['runs'], 'rate') / ceiling:.2f}" if ceiling else "-"
 
 
 def _stages(results: dict[str, Any]) -> Sheet:

@@ -109,7 +109,9 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
     """A worker on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
     admin = admin_config(settings)
     topics, delivery = settings.topics, settings.delivery
-    check_topics(partition_counts(admin, (topics.input, topics.predictions, topics.dead_letters)), topics)
+    counts = partition_counts(admin, (topics.input, topics.predictions, topics.dead_letters))
+    check_topics(counts, topics)
+    consumer = consumer_config(settings, counts[topics.input])
     clock = SystemClock()
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
     watchdog.start()
@@ -120,9 +122,9 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         _LOG.info("transactional id %s", transactional_id)
         config = producer_config(settings, transactional_id)
         sink = TransactionalSink(config, watchdog, clock, delivery.broker_timeout_seconds)
-        source = KafkaSource(consumer_config(settings), topics.input, delivery.start)
+        source = KafkaSource(consumer, topics.input, delivery.start)
     else:
-        source = KafkaSource(consumer_config(settings), topics.input, delivery.start)
+        source = KafkaSource(consumer, topics.input, delivery.start)
         config = producer_config(settings, None)
         sink = AtLeastOnceSink(config, source.consumer, watchdog, delivery.broker_timeout_seconds)
     return PredictionWorker(

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 
 from bench.contenders.by_hand import batch_loop, naive_loop
+from bench.contenders.copying import copying
 from bench.contenders.meter import Meter
-from bench.contenders.ours import pass_through, worker
+from bench.contenders.ours import own_edge, worker
 from bench.contenders.run import Run
 
 CONTENDERS: dict[str, Callable[[Run, Meter], None]] = {
-    "pass-through": pass_through,
+    "pass-through": copying,
+    "own edge": own_edge,
     "worker": worker,
     "batch loop": batch_loop,
     "naive loop": naive_loop,

@@ -27,7 +27,7 @@ def worker(run: Run, meter: Meter) -> None:
     _answer(run, meter, copy=False)
 
 
-def pass_through(run: Run, meter: Meter) -> None:
+def own_edge(run: Run, meter: Meter) -> None:
     """The same loop, edges, client settings and batch sizes: what no pipeline on them can beat."""
     _answer(run, meter, copy=True)
 

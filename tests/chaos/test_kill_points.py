@@ -28,7 +28,7 @@ POINTS: Mapping[Mode, tuple[str, ...]] = {
         "committed",
         "closing",
     ),
-    "at-least-once": ("consumed", "predicted", "before-commit", "closing"),
+    "at-least-once": ("consumed", "predicted", "produced", "before-commit", "closing"),
 }
 
 

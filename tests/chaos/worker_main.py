@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
 from tests.chaos.mutants import MUTANTS
@@ -24,8 +25,9 @@ from worker.cli import guarded
 from worker.cli.run import _StopOnSignals as StopOnSignals
 from worker.clock import SystemClock
 from worker.columns import Columns, Scores
+from worker.kafka.transactional import TransactionalSink
 from worker.ports import Fetch, FetchLimit, Predictor, RecordSource
-from worker.records import RecordBatch, TopicPartition
+from worker.records import OutgoingBatch, RecordBatch, TopicPartition
 from worker.service import PredictionWorker
 from worker.settings import load_settings
 from worker.telemetry.health import ProcessHealth
@@ -132,16 +134,6 @@ class DyingProducer:
         self._producer.begin_transaction()
         self._passages.reach("begun")
 
-    def produce_batch(self, topic: str, messages: list[dict[str, Any]], partition: int, **arguments: Any) -> int:
-        if self._passages.is_next("produced"):
-            # Half of a partition's share has reached the broker.
-            self._producer.produce_batch(topic, messages[: len(messages) // 2], partition, **arguments)
-            self._producer.flush()
-        else:
-            taken = int(self._producer.produce_batch(topic, messages, partition, **arguments))
-        self._passages.reach("produced")
-        return taken
-
     def send_offsets_to_transaction(self, *arguments: Any) -> None:
         self._sends_left -= 1
         if self._sends_left == 0:
@@ -158,11 +150,45 @@ class DyingProducer:
         self._producer.commit_transaction(*arguments)
         self._passages.reach("committed")
 
-    def flush(self, *arguments: Any) -> int:
-        """In at-least-once mode this is where everything has been written, and nothing is committed."""
-        left = int(self._producer.flush(*arguments))
+
+class DyingOutbox:
+    """An ``Outbox`` in a sink."""
+
+    def __init__(self, outbox: Any, flush: Callable[[], object], passages: Passages) -> None:
+        self._outbox = outbox
+        self._flush = flush
+        self._passages = passages
+
+    def put(self, batch: OutgoingBatch) -> None:
+        if self._passages.is_next("produced"):
+            # Half of the batch has reached the broker.
+            self._outbox.put(first_of(batch, len(batch) // 2))
+            self._flush()
+        else:
+            self._outbox.put(batch)
+        self._passages.reach("produced")
+
+    def close(self) -> None:
+        self._outbox.close()
+
+
+class DyingNativeProducer(DyingOutbox):
+    """A ``NativeProducer`` in the at-least-once sink."""
+
+    def __init__(self, producer: Any, passages: Passages) -> None:
+        super().__init__(producer, lambda: producer.flush(10), passages)
+
+    def flush(self, seconds: float) -> Any:
+        """This is where everything has been written, and nothing is committed."""
+        failure = self._outbox.flush(seconds)
         self._passages.reach("before-commit")
-        return left
+        return failure
+
+
+def first_of(batch: OutgoingBatch, count: int) -> OutgoingBatch:
+    rows = np.arange(count)
+    keys, values = batch.keys.take(rows), batch.values.take(rows)
+    return OutgoingBatch(batch.topic, batch.partition[rows], keys, values, batch.headers.take(rows))
 
 
 class Health(ProcessHealth):
@@ -192,7 +218,13 @@ def main() -> None:
 def _instrument(worker: PredictionWorker, passages: Passages, options: argparse.Namespace) -> None:
     sink: Any = worker.sink
     consumer = getattr(worker.source, "consumer", None)
-    sink._producer = DyingProducer(sink._producer, passages, options.abort)
+    if isinstance(sink, TransactionalSink):
+        wrapped: Any = sink
+        flush = sink._producer.flush
+        wrapped._producer = DyingProducer(sink._producer, passages, options.abort)
+        wrapped._outbox = DyingOutbox(sink._outbox, flush, passages)
+    else:
+        sink._producer = DyingNativeProducer(sink._producer, passages)
     worker.source = Source(worker.source, passages, worker.stop if options.until_idle else None)
     if options.mutant:
         MUTANTS[options.mutant](worker, consumer, lambda: passages.reach("between"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka import Message
 from confluent_kafka import TopicPartition as Position
 
 from tests.conftest import MakeTopic
@@ -14,7 +13,7 @@ from tests.support.waiting import wait_until
 from worker.kafka.config import consumer_config
 from worker.kafka.source import KafkaSource
 from worker.ports import FetchLimit
-from worker.records import Record, TopicPartition
+from worker.records import Record, RecordBatch, TopicPartition
 from worker.settings import Settings
 
 
@@ -23,18 +22,19 @@ class Shaken(KafkaSource):
 
     shaken = False
 
-    def _gather(self, limit: FetchLimit) -> list[Message]:
-        messages = super()._gather(limit)
-        if self.shaken and messages:
+    def _gather(self, most: int) -> RecordBatch | None:
+        if self.shaken:
             self.shaken = False
             positions = [Position(tp.topic, tp.partition) for tp in self.partitions()]
             self._on_revoke(self.consumer, positions)
+            self.consumer.incremental_unassign(positions)
             self._on_assign(self.consumer, positions)
-        return messages
+            self.consumer.incremental_assign(positions)
+        return super()._gather(most)
 
 
 def test_regained_within_a_poll(kafka: KafkaUnderTest, make_topic: MakeTopic) -> None:
-    """What was gathered is read again from the committed offset on: nothing is passed over."""
+    """What had been fetched before is dropped, and reading goes on from the committed offset: nothing is passed over."""
     topic = make_topic()
     produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, bytes([i])) for i in range(10)])
     source = Shaken(consumer_config(_settings(kafka.bootstrap, topic)), topic, "earliest")
@@ -50,12 +50,13 @@ def test_regained_within_a_poll(kafka: KafkaUnderTest, make_topic: MakeTopic) ->
     wait_until(read_three, 30)
     source.shaken = True
     fetch = source.poll(FetchLimit(3, 1_000_000, 5))
-    assert fetch.batch is None
     assert fetch.unassigned == {TopicPartition(topic, 0)}
-    wait_until(read_three, 30)
+    if fetch.batch is None:
+        wait_until(read_three, 30)
+    else:
+        offsets.append(fetch.batch.offset.tolist())
     source.close()
-    assert offsets[0][0] == 0
-    assert offsets[1][0] == 2
+    assert offsets == [[0, 1, 2], [2, 3, 4]]
 
 
 def _settings(bootstrap: str, topic: str) -> Settings:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import DeliveryAborted, TransportError
-from worker.kafka.errors import client, error_of, stopping
-from worker.kafka.transactional import produce
+from worker.kafka.errors import error_of, stopping
+from worker.kafka.native.library import Library
+from worker.kafka.native.producer import NativeProducer
 from worker.kafka.watchdog import Watchdog
 from worker.records import Committable, OutgoingBatch
 
@@ -31,28 +32,26 @@ class AtLeastOnceSink:
     """Implements ``ports.RecordSink``."""
 
     def __init__(self, config: Mapping[str, Any], consumer: Consumer, watchdog: Watchdog, flush_seconds: float) -> None:
-        self._producer = client(Producer, config)
+        self._producer = NativeProducer(Library(), config)
         self._consumer = consumer
         self._watchdog = watchdog
         self._flush_seconds = flush_seconds
-        self._failed: KafkaError | None = None
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
         try:
             for batch in outgoing:
-                produce(self._producer, batch, self._on_delivery)
+                self._producer.put(batch)
         except BufferError as error:
             raise TransportError(f"produce: {error}") from None
         with self._watchdog.guard("flush", self._flush_seconds * 2):
-            left = self._producer.flush(self._flush_seconds)
-        if self._failed is not None:
-            raise stopping("produce", self._failed)
-        if left:
-            raise TransportError(f"{left} records were not delivered within {self._flush_seconds:.0f} s")
+            failure = self._producer.flush(self._flush_seconds)
+        if failure is not None:
+            raise stopping("produce", failure)
         self._commit(committable)
 
     def close(self) -> None:
         """Nothing is in flight between deliveries."""
+        self._producer.close()
 
     def _commit(self, committable: Committable) -> None:
         # The client commits in its newest generation, and the broker does not ask who owns a partition: we must.
@@ -74,7 +73,3 @@ class AtLeastOnceSink:
         if failed.code() in _MOVED_ON:
             raise DeliveryAborted(f"commit: {failed.str()}")
         raise stopping("commit", failed)
-
-    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed = error

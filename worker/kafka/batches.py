@@ -1,14 +1,14 @@
-"""confluent-kafka's messages to columnar batches, and back."""
+"""confluent-kafka's messages to columnar batches, where few are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from confluent_kafka import Message
 
-from worker.records import HeaderColumns, Headers, OutgoingBatch, RecordBatch, Slices
+from worker.records import HeaderColumns, Headers, RecordBatch, Slices
 
 
 def batch_of(messages: Sequence[Message]) -> RecordBatch:
@@ -25,21 +25,6 @@ def batch_of(messages: Sequence[Message]) -> RecordBatch:
         values=Slices.of([_bytes(m.value()) for m in messages]),
         headers=HeaderColumns.of(enumerate(map(_headers, messages))),
     )
-
-
-def plain_messages(outgoing: OutgoingBatch) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """By partition, for ``produce_batch``, which would drop headers silently: only for batches without any.
-
-    It ignores a message's own ``partition`` as well (it hands librdkafka no RD_KAFKA_MSG_F_PARTITION), so every
-    partition takes a call of its own.
-    """
-    order = np.argsort(outgoing.partition, kind="stable")
-    values, keys = outgoing.values.take(order).to_list(), outgoing.keys.take(order).to_list()
-    messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
-    partitions, first = np.unique(outgoing.partition[order], return_index=True)
-    bounds = [*first.tolist(), len(messages)]
-    for i, partition in enumerate(partitions.tolist()):
-        yield partition, messages[bounds[i] : bounds[i + 1]]
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

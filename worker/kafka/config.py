@@ -9,6 +9,8 @@ from worker.settings import Settings
 
 _LOG = logging.getLogger("kafka")
 CONSUMER, PRODUCER = "consumer.", "producer."
+# Of records; what librdkafka keeps beside each is about 400 bytes more.
+_PREFETCH_KB, _LEAST_PREFETCH_KB = 8_192, 256
 
 
 def admin_config(settings: Settings) -> dict[str, Any]:
@@ -16,8 +18,11 @@ def admin_config(settings: Settings) -> dict[str, Any]:
     return _common(settings) | _options(settings, None)
 
 
-def consumer_config(settings: Settings) -> dict[str, Any]:
-    """One member of the group. A dead member's partitions are free after 6 s (classic) or 45 s (KIP-848)."""
+def consumer_config(settings: Settings, partitions: int = 1) -> dict[str, Any]:
+    """One member of the group. A dead member's partitions are free after 6 s (classic) or 45 s (KIP-848).
+
+    ``partitions`` is how many there may be for it: each has a queue of its own, and together they must be bounded.
+    """
     kafka = settings.kafka
     by_protocol: dict[str, dict[str, Any]] = {
         "classic": {
@@ -29,10 +34,10 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
     }
     tuned = {
         # A batch should find its records waiting, at a bounded cost of memory.
-        "queued.max.messages.kbytes": 32_768,
+        "queued.max.messages.kbytes": max(_LEAST_PREFETCH_KB, _PREFETCH_KB // partitions),
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 100,
-        "max.partition.fetch.bytes": 2_000_000,
+        "max.partition.fetch.bytes": 1_000_000,
     }
     lawful = {
         "group.id": kafka.group,

@@ -25,14 +25,6 @@ class CommittedOffsets:
         """What was committed beside each partition's offset; empty where there is nothing."""
         return {TopicPartition(p.topic, p.partition): p.metadata or "" for p in self._committed(partitions)}
 
-    def go_back_to(self, partitions: Sequence[TopicPartition]) -> None:
-        """Read on from what the group has committed for partitions that are ours."""
-        for position in self._committed(partitions):
-            if position.offset >= 0:
-                self._consumer.seek(Position(position.topic, position.partition, position.offset))
-            else:
-                self.start_at([TopicPartition(position.topic, position.partition)])
-
     def start_at(self, partitions: Sequence[TopicPartition]) -> None:
         """Resolve the configured start for partitions without an offset, commit it, and read on from there.
 

@@ -1,22 +1,24 @@
 """The consuming edge: one member of the group, whole batches at a time.
 
 Rules: partitions change hands only inside ``poll``, when no transaction is open; the rebalance callbacks only note
-what happened. If partitions were lost while a batch was gathered, the batch is dropped and what is still ours is read
-again. The consumer never rewinds by itself after an abort: ``rewind`` must be called, or records are lost silently.
+what happened, and run before a batch is taken, never while it is: so all of it is of partitions that are ours. The
+consumer never rewinds by itself after an abort: ``rewind`` must be called, or records are lost silently.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import TransportError
-from worker.kafka.batches import batch_of
 from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.native.library import Library
+from worker.kafka.native.partition_queues import PartitionQueues
 from worker.kafka.offsets import CommittedOffsets
 from worker.ports import Fetch, FetchLimit
 from worker.records import RecordBatch, TopicPartition
@@ -49,6 +51,7 @@ class KafkaSource:
         self._gone: set[int] = set()
         self._next: dict[int, int] = {}
         self._fatal: KafkaError | None = None
+        self._queues = PartitionQueues(Library(), self._consumer, topic)
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     @property
@@ -58,17 +61,16 @@ class KafkaSource:
 
     def poll(self, limit: FetchLimit) -> Fetch:
         self._gone.clear()
-        messages = self._gather(limit)
+        deadline = time.monotonic() + limit.timeout_seconds
+        batch = self._gather(limit.max_records)
+        while batch is None and self._fatal is None and (left := deadline - time.monotonic()) > 0:
+            self._queues.wait(left)
+            batch = self._gather(limit.max_records)
         if self._fatal is not None:
             raise stopping("consume", self._fatal)
         unassigned = frozenset(TopicPartition(self._topic, p) for p in self._gone)
-        if self._gone and messages:
-            _LOG.info("partitions %s were given up while a batch was gathered: reading it again", sorted(self._gone))
-            self._drop(batch_of(messages))
-            messages = []
-        if not messages:
+        if batch is None:
             return Fetch(unassigned=unassigned)
-        batch = batch_of(messages)
         if not self._consumer.memberid():
             # Thrown out while we slept: the next poll gives the partitions up and joins again.
             self._seek(batch.first_offsets())
@@ -92,38 +94,33 @@ class KafkaSource:
         return frozenset(TopicPartition(self._topic, partition) for partition in self._assigned)
 
     def close(self) -> None:
+        self._queues.close()
         self._consumer.close()
 
-    def _gather(self, limit: FetchLimit) -> list[Message]:
-        """Wait for a first record, then take what is there: ``consume`` with a time-out would wait in 200 ms slices."""
+    def _gather(self, most: int) -> RecordBatch | None:
+        """Serve the client's callbacks, then take what is there of the partitions that are ours after them."""
         try:
-            first = self._consumer.poll(limit.timeout_seconds)
-            if first is None:
-                return []
-            rest = self._consumer.consume(limit.max_records - 1, 0) if limit.max_records > 1 else []
+            while (event := self._consumer.poll(0)) is not None:
+                error = event.error()
+                assert error is not None  # records are in the queues of their partitions
+                self._deal_with(error, event.partition())
         except KafkaException as error:
             raise stopping("consume", error_of(error)) from None
-        return self._records([first, *rest])
+        batch, errors = self._queues.take(most)
+        for partition, failure in errors:
+            self._deal_with(failure, partition)
+        return batch
 
-    def _records(self, messages: Iterable[Message]) -> list[Message]:
-        """The records among the events; an event that is an error is dealt with here."""
-        records, startless = [], []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() == _NO_OFFSET:
-                startless.append(message.partition())
-            elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise TransportError(f"topic {self._topic} does not exist any more", hint="create it, then start again")
-            elif error.fatal() or error.code() not in _PASSING:
-                raise stopping("consume", error)
-            else:
-                _LOG.warning("consume: %s", error.str())
-        ours = [p for p in startless if p is not None and p in self._assigned]
-        if ours:
-            self._offsets.start_at([TopicPartition(self._topic, p) for p in ours])
-        return [record for record in records if record.partition() in self._assigned]
+    def _deal_with(self, error: KafkaError, partition: int | None) -> None:
+        if error.code() == _NO_OFFSET:
+            if partition in self._assigned:
+                self._offsets.start_at([TopicPartition(self._topic, partition)])
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise TransportError(f"topic {self._topic} does not exist any more", hint="create it, then start again")
+        elif error.fatal() or error.code() not in _PASSING:
+            raise stopping("consume", error)
+        else:
+            _LOG.warning("consume: %s", error.str())
 
     def _metadata(self, batch: RecordBatch) -> dict[TopicPartition, str]:
         """The metadata committed for the batch's partitions that are new to us."""
@@ -133,17 +130,6 @@ class KafkaSource:
         metadata = self._offsets.metadata(new)
         self._unknown -= {tp.partition for tp in new}
         return metadata
-
-    def _drop(self, batch: RecordBatch) -> None:
-        """Read the batch again; but what was lost and is ours again, from where the group stands.
-
-        Its records may be from before we lost it (somebody may have gone on since) or from after.
-        """
-        first = batch.first_offsets()
-        self._seek({tp: offset for tp, offset in first.items() if tp.partition not in self._gone})
-        regained = [tp for tp in first if tp.partition in self._gone & self._assigned]
-        if regained:
-            self._offsets.go_back_to(regained)
 
     def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         for tp, offset in offsets.items():
@@ -155,12 +141,14 @@ class KafkaSource:
         partitions = {position.partition for position in positions}
         self._assigned |= partitions
         self._unknown |= partitions
+        self._queues.open(partitions)
 
     def _on_revoke(self, _: Consumer, positions: list[Position]) -> None:
         partitions = {position.partition for position in positions}
         self._assigned -= partitions
         self._unknown -= partitions
         self._gone |= partitions
+        self._queues.release(partitions)
         for partition in partitions:
             self._next.pop(partition, None)
 

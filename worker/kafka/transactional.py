@@ -15,8 +15,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import DeliveryAborted, TransportError
-from worker.kafka.batches import plain_messages
 from worker.kafka.errors import client, error_of, refused_for_good, stopping
+from worker.kafka.native.library import Library, handle_of
+from worker.kafka.native.outbox import Outbox
 from worker.kafka.watchdog import Watchdog
 from worker.ports import Clock
 from worker.records import Committable, OutgoingBatch
@@ -33,6 +34,8 @@ class TransactionalSink:
     ) -> None:
         self._watchdog = watchdog
         self._producer = client(Producer, config)
+        library = Library()
+        self._outbox = Outbox(library, handle_of(library, self._producer))
         self._initialise(clock, init_deadline_seconds)
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
@@ -44,7 +47,7 @@ class TransactionalSink:
         self._call("begin_transaction", producer.begin_transaction)
         try:
             for batch in outgoing:
-                produce(producer, batch)
+                self._outbox.put(batch)
         except BufferError as error:
             self._abort("produce", error)
         self._call("send_offsets_to_transaction", producer.send_offsets_to_transaction, offsets, committable.generation)
@@ -52,6 +55,7 @@ class TransactionalSink:
 
     def close(self) -> None:
         """Nothing is open between deliveries, so there is nothing to wait for."""
+        self._outbox.close()
 
     def _initialise(self, clock: Clock, deadline_seconds: float) -> None:
         """Take over our transactional id, which ends what a predecessor left open."""
@@ -97,28 +101,3 @@ class TransactionalSink:
         if isinstance(cause, KafkaError) and refused_for_good(cause):
             raise stopping(name, cause)
         raise DeliveryAborted(f"{name}: {cause.str() if isinstance(cause, KafkaError) else cause}")
-
-
-def produce(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[..., None] | None = None) -> None:
-    """Hand a batch to the producer, in order. Raises BufferError when it does not take all of it."""
-    if batch.headers:
-        _produce_singly(producer, batch, on_delivery)
-        return
-    arguments: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
-    for partition, messages in plain_messages(batch):
-        taken = producer.produce_batch(batch.topic, messages, partition, **arguments)
-        if taken != len(messages):
-            failed = next((str(m["_error"]) for m in messages if "_error" in m), "the queue is full")
-            raise BufferError(f"{len(messages) - taken} of {len(messages)} records were not taken: {failed}")
-
-
-def _produce_singly(producer: Producer, batch: OutgoingBatch, on_delivery: Callable[..., None] | None) -> None:
-    """``produce_batch`` drops headers silently, so records that carry some go one by one."""
-    arguments: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
-    columns = zip(batch.values.to_list(), batch.keys.to_list(), batch.partition.tolist(), strict=True)
-    for i, (value, key, partition) in enumerate(columns):
-        headers: list[tuple[str, str | bytes | None]] = list(batch.headers.get(i, ()))
-        try:
-            producer.produce(batch.topic, value, key, partition, headers=headers, **arguments)
-        except KafkaException as error:
-            raise BufferError(error_of(error).str()) from None

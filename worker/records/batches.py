@@ -53,7 +53,7 @@ class RecordBatch:
 
     @property
     def size_bytes(self) -> int:
-        return len(self.keys.buffer) + len(self.values.buffer)
+        return self.keys.size_bytes + self.values.size_bytes
 
     def record(self, index: int) -> Record:
         return Record(

@@ -31,6 +31,11 @@ class Slices:
         start = int(self.start[index])
         return None if start < 0 else bytes(self.buffer[start : int(self.end[index])])
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the strings themselves, whatever else the buffer holds."""
+        return int((self.end - self.start).sum(where=self.start >= 0))
+
     def to_list(self) -> list[bytes | None]:
         """All as ``bytes`` objects, for an edge that needs them."""
         buffer = self.buffer if isinstance(self.buffer, bytes) else bytes(self.buffer)

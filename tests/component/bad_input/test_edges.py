@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from tests.component.bad_input import foreign
 from worker.kafka.batches import batch_of
 from worker.kafka.config import producer_config
-from worker.kafka.transactional import produce
+from worker.kafka.native.library import Library, handle_of
+from worker.kafka.native.outbox import Outbox
 from worker.records import HeaderColumns, OutgoingBatch, Slices
 from worker.settings import Event, Kafka, Model, Settings, Topics
 
@@ -60,7 +61,10 @@ def test_large_outputs(bootstrap: str, headers: Any) -> None:
     )
     values = Slices.of([bytes(3_000_000)])
     producer = Producer({**producer_config(settings, None), "log_level": 0})
-    produce(producer, OutgoingBatch("out", np.zeros(1, np.int64), values, values, HeaderColumns.of(headers)))
+    library = Library()
+    Outbox(library, handle_of(library, producer)).put(
+        OutgoingBatch("out", np.zeros(1, np.int64), values, values, HeaderColumns.of(headers))
+    )
     assert producer.flush(SECONDS) == 0
     written = read_one(bootstrap, "out").value()
     assert written is not None

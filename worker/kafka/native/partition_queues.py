@@ -1,0 +1,180 @@
+"""What the client has fetched, partition by partition, as columnar batches.
+
+librdkafka puts a partition's records into a queue of its own, and forwards that to the one that ``Consumer.poll``
+reads. Here the partitions that are ours are not forwarded: records are taken from their queues directly, many at a
+time, and ``Consumer.poll`` is left with what it alone can do, which is to run the callbacks. Records of a partition that
+was revoked, or was sought in, never come out of its queue: librdkafka drops what is older than its last jump.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import select
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError
+
+from worker.kafka.native.headers import headers_of
+from worker.kafka.native.library import Library, handle_of
+from worker.kafka.native.memory import WORD_BYTES, Words, gathered, words_at
+from worker.records import IntArray, RecordBatch, Slices
+
+# rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
+_ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET, _WORDS = 0, 3, 4, 5, 6, 7, 8
+_ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
+_NOWHERE: Final = np.uint64(2**64 - 1)
+_LONGEST_WAIT_SECONDS = 0.1
+
+
+class PartitionQueues:
+    """The queues of the partitions that are ours. Not for several threads."""
+
+    def __init__(self, library: Library, consumer: Consumer, topic: str) -> None:
+        self._library = library
+        self._handle = handle_of(library, consumer)
+        self._topic = topic
+        self._queues: dict[int, int] = {}
+        self._turn = 0
+        self._pointers = np.zeros(1, np.uint64)
+        # librdkafka writes a byte for every queue that has become worth a look.
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wake, False)
+        self._callbacks = library.queue_get_consumer(self._handle)
+        library.queue_io_event_enable(self._callbacks, self._wake, b"!", 1)
+
+    def open(self, partitions: Iterable[int]) -> None:
+        """Take them on. To be called before the client begins to fetch them, which is in its assignment callback."""
+        for partition in partitions:
+            self._release(partition)
+            queue = self._library.queue_get_partition(self._handle, self._topic.encode(), partition)
+            self._library.queue_forward(queue, None)
+            self._library.queue_io_event_enable(queue, self._wake, b"!", 1)
+            self._queues[partition] = queue
+
+    def release(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            self._release(partition)
+
+    def close(self) -> None:
+        """Let go of everything; to be called before the client is closed."""
+        self.release(list(self._queues))
+        if self._callbacks:
+            self._library.queue_io_event_enable(self._callbacks, -1, None, 0)
+            self._library.queue_destroy(self._callbacks)
+            self._callbacks = None
+            os.close(self._woken)
+            os.close(self._wake)
+
+    def wait(self, seconds: float) -> bool:
+        """Until something is there to be taken, or for the client's callbacks; whether the time is not up yet."""
+        ready, _, _ = select.select([self._woken], [], [], min(seconds, _LONGEST_WAIT_SECONDS))
+        return bool(ready) or seconds > _LONGEST_WAIT_SECONDS
+
+    def take(self, most: int) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
+        """At most so many records that are there, the partitions in turn; and errors, each with its partition.
+
+        Does not wait. Every partition with a backlog gets its share.
+        """
+        self._drain()
+        partitions, counts = self._taken(most)
+        count = sum(counts)
+        if not count:
+            return None, []
+        pointers = self._pointers[:count].copy()
+        partition = np.repeat(np.array(partitions, np.int64), counts)
+        try:
+            return self._batch(pointers, partition)
+        finally:
+            deque(map(self._library.message_destroy, pointers.tolist()), maxlen=0)
+
+    def _taken(self, most: int) -> tuple[list[int], list[int]]:
+        """Fill ``_pointers``; how many are of which partition."""
+        if len(self._pointers) < most:
+            self._pointers = np.zeros(most, np.uint64)
+        lengths = {partition: self._library.queue_length(queue) for partition, queue in self._queues.items()}
+        waiting = sorted((partition for partition, length in lengths.items() if length), key=lengths.__getitem__)
+        if len(waiting) > most:  # not one for each: others come first the next time
+            waiting = waiting[(turn := self._turn % len(waiting)) :] + waiting[:turn]
+            self._turn += most
+        address, taken, counts = self._pointers.ctypes.data, 0, []
+        for i, partition in enumerate(waiting):
+            share = -(-(most - taken) // (len(waiting) - i))
+            found = (
+                self._library.consume_batch_queue(
+                    self._queues[partition], 0, address + WORD_BYTES * taken, min(share, lengths[partition])
+                )
+                if share
+                else 0
+            )
+            counts.append(max(0, found))
+            taken += counts[-1]
+        return waiting, counts
+
+    def _batch(self, pointers: Words, partition: IntArray) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
+        words = words_at(pointers, _WORDS)
+        failed = (words[_ERROR] & _ERROR_BITS) != 0
+        errors: list[tuple[int, KafkaError]] = []
+        if failed.any():
+            errors = self._errors(words[_ERROR, failed], pointers[failed], partition[failed])
+            pointers, partition, words = pointers[~failed], partition[~failed], words[:, ~failed]
+            if not len(pointers):
+                return None, errors
+        places = pointers.tolist()
+        keys, values = _contents(words)
+        timestamps = map(self._library.message_timestamp, places, itertools.repeat(None))
+        return RecordBatch(
+            topic=self._topic,
+            partition=partition,
+            offset=words[_OFFSET].view(np.int64),
+            timestamp_ms=np.fromiter(timestamps, np.int64, len(places)),
+            keys=keys,
+            values=values,
+            headers=headers_of(self._library, places),
+        ), errors
+
+    def _errors(self, codes: Words, pointers: Words, partition: IntArray) -> list[tuple[int, KafkaError]]:
+        numbers = (codes & _ERROR_BITS).astype(np.uint32).view(np.int32).tolist()
+        texts = map(self._library.message_errstr, pointers.tolist())
+        return [
+            (where, self._library.error(number, text))
+            for where, number, text in zip(partition.tolist(), numbers, texts, strict=True)
+        ]
+
+    def _release(self, partition: int) -> None:
+        queue = self._queues.pop(partition, None)
+        if queue is not None:
+            self._library.queue_io_event_enable(queue, -1, None, 0)
+            self._library.queue_destroy(queue)
+
+    def _drain(self) -> None:
+        try:
+            while os.read(self._woken, 4_096):
+                pass
+        except BlockingIOError:
+            return
+
+
+def _contents(words: Words) -> tuple[Slices, Slices]:
+    """Keys and values in one buffer: they lie side by side, and are copied together."""
+    key, value = words[_KEY], words[_VALUE]
+    key_end, value_end = key + words[_KEY_LENGTH], value + words[_VALUE_LENGTH]
+    begin = np.minimum(np.where(key == 0, _NOWHERE, key), np.where(value == 0, _NOWHERE, value))
+    end = np.maximum(np.where(key == 0, 0, key_end), np.where(value == 0, 0, value_end))
+    content = gathered(begin, end)
+    return _slices(content.buffer, key, key_end, content.shift), _slices(
+        content.buffer, value, value_end, content.shift
+    )
+
+
+def _slices(buffer: bytes, start: Words, end: Words, shift: IntArray) -> Slices:
+    null = start == 0
+    if not null.any():
+        return Slices(buffer, start.view(np.int64) + shift, end.view(np.int64) + shift)
+    return Slices(
+        buffer, np.where(null, -1, start.view(np.int64) + shift), np.where(null, -1, end.view(np.int64) + shift)
+    )
