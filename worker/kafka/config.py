@@ -35,6 +35,8 @@ def consumer_config(settings: Settings, partitions: int = 1) -> dict[str, Any]:
     tuned = {
         # A batch should find its records waiting, at a bounded cost of memory.
         "queued.max.messages.kbytes": max(_LEAST_PREFETCH_KB, _PREFETCH_KB // partitions),
+        # Once a queue is full, ask for more this soon again; by default it would run empty meanwhile.
+        "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 100,
         "max.partition.fetch.bytes": 1_000_000,
