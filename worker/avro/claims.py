@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,7 @@ def alike(octets: npt.NDArray[np.uint8]) -> Iterator[tuple[bytes, IntArray]]:
     words[:, : octets.shape[1]] = octets
     order = np.lexsort(words.view(np.uint64).T)
     ordered = octets[order]
-    bounds = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
-    for members in np.split(order, bounds) if len(order) else ():
-        yield octets[members[0]].tobytes(), members
+    first = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
+    bounds = [0, *first.tolist(), len(order)] if len(order) else []
+    for begin, end in pairwise(bounds):
+        yield ordered[begin].tobytes(), order[begin:end]

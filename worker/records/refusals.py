@@ -129,9 +129,10 @@ class Refusals:
         if not parts:
             return Refusals.none()
         numbers: dict[Cause, int] = {}
-        kinds = [np.array([numbers.setdefault(c, len(numbers)) for c in part.causes], np.int64) for part in parts]
-        kind = np.concatenate([own[part.kind] for own, part in zip(kinds, parts, strict=True)])
-        return Refusals(np.concatenate([part.rows for part in parts]), kind, tuple(numbers))
+        known = np.array([numbers.setdefault(c, len(numbers)) for part in parts for c in part.causes], np.int64)
+        first = np.cumsum([0, *(len(part.causes) for part in parts[:-1])])
+        place = np.concatenate([part.kind for part in parts]) + np.repeat(first, [len(part) for part in parts])
+        return Refusals(np.concatenate([part.rows for part in parts]), known[place], tuple(numbers))
 
 
 def _refusal(row: int, cause: Cause) -> Refusal:
