@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tempfile
 from collections.abc import Iterator
@@ -97,6 +98,10 @@ class Grounds:
             bundle=str(self._bundle(shape, model)),
             events=stream.events if events is None else events,
         )
+
+    def again(self, run: Run) -> Run:
+        """The same in a group of its own."""
+        return dataclasses.replace(run, group=f"bench-{next(self._groups)}")
 
     def _schema(self, shape: Shape | None) -> Path:
         if shape is None:

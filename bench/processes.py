@@ -15,8 +15,6 @@ from bench.contenders.run import Run
 Figures = dict[str, float]
 STOP_SECONDS = 10.0
 LOG_CHARACTERS_SHOWN = 2_000
-# The flights have some that never left; more than that would be no measurement of predictions.
-MOST_REFUSED = 0.1
 
 
 class Contender:
@@ -66,7 +64,7 @@ class Contender:
         for _ in self.samples():
             pass
         assert self._figures is not None  # else ``samples`` has raised
-        if self._figures["refused"] > MOST_REFUSED * self._figures["records"]:
+        if self._figures["refused"] > self.run.most_refused * self._figures["records"]:
             self.fail(f"refused {self._figures['refused']:,.0f} of {self._figures['records']:,.0f} records")
         return self._figures
 

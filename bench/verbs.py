@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from bench import curves, latency, soak, throughput
+from bench import bad, curves, latency, soak, throughput
 from bench.grounds import Grounds
 from bench.screen import Sheet
 
@@ -25,4 +25,4 @@ class Verb(Protocol):
         ...
 
 
-VERBS: Mapping[str, Verb] = {"throughput": throughput, "latency": latency, "curves": curves, "soak": soak}
+VERBS: Mapping[str, Verb] = {"throughput": throughput, "latency": latency, "curves": curves, "soak": soak, "bad": bad}

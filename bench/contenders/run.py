@@ -14,6 +14,7 @@ from worker.settings import Settings
 class Run:
     """Ends once ``events`` are answered, or ``seconds`` after the first batch; 0 seconds: never.
 
+    More refused than a share of ``most_refused`` would be no measurement: the flights have some that never left.
     ``sample_seconds``: how often a sample (seconds, records, resident memory) is printed on the way; 0: never.
     """
 
@@ -31,6 +32,7 @@ class Run:
     sample_seconds: float = 0.0
     max_batch_records: int = 10_000
     latency_target_ms: int = 50
+    most_refused: float = 0.1
 
     def settings(self) -> Settings:
         return Settings.model_validate(
@@ -44,6 +46,7 @@ class Run:
                     "max_batch_records": self.max_batch_records,
                     "latency_target_ms": self.latency_target_ms,
                 },
+                "dead_letters": {"max_ratio": 1, "max_consecutive": 0},
                 "telemetry": {"port": 0},
             }
         )
