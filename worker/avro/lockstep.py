@@ -1,8 +1,8 @@
 """Bodies to columns, all records of a batch abreast, field by field.
 
 Two readers of one program end in the same columns and the same verdicts. The lockstep reader takes what is plainly good;
-whatever it doubts goes to the record reader, which alone refuses. So a batch in which every record is odd is read slowly
-and just as correctly.
+whatever it doubts goes to the record reader, which alone refuses, and which of many such records reads only what the lanes
+have not shown to be good.
 """
 
 from __future__ import annotations

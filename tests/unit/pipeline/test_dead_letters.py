@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.pipeline.dead_letters import DIALECTS, REPLAYS, DeadLetterPolicy
 from worker.records import Headers, Reason, Record, RecordBatch, Refusal, Refusals, Stage
@@ -114,3 +116,40 @@ def test_cap_on_bytes() -> None:
 def test_no_room() -> None:
     """With a cap of 0 only ours are there."""
     assert headers_of((("a", b""),), replace(POLICY, max_headers=0))[0][0] == "__dlq.errors.topic"
+
+
+NAMES = st.sampled_from(["a", "ab", "é", "", "reason", "field", "stage", "__dlq.errors.offset", "kafka_dlt-x", REPLAYS])
+VALUES = st.one_of(st.none(), st.sampled_from([b"", b"7", b"12", b"x", b"0" * 19, b"1" * 20, b"v" * 30]))
+OWN = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(tuple)
+
+
+def kept_of_one(headers: Headers, policy: DeadLetterPolicy) -> list[tuple[str, bytes | None]]:
+    """The rules for one record, in words that follow it header by header."""
+    counts = [value for name, value in headers if name == REPLAYS and value and len(value) <= 19]
+    kept: list[tuple[str, bytes | None]] = []
+    room = policy.max_header_bytes
+    for name, value in headers:
+        if name == REPLAYS:
+            continue
+        room -= len(name.encode()) + len(value or b"")
+        if len(kept) == policy.max_headers or room < 0:
+            break
+        if name not in {"reason", "field", "stage", "__dlq.errors.offset"}:
+            kept.append((name, value))
+    guard = [(REPLAYS, max(counts, key=lambda count: int(count) if count.isdigit() else -1))] if counts else []
+    return [*guard, *kept]
+
+
+@given(st.lists(OWN, min_size=1, max_size=6), st.integers(0, 3), st.integers(0, 60))
+def test_each_letter_keeps_its_own_headers(records: list[Headers], most: int, most_bytes: int) -> None:
+    """Whatever the other records carry, each letter keeps of its record's headers what the caps and our names leave."""
+    policy = replace(POLICY, max_headers=most, max_header_bytes=most_bytes)
+    many = RecordBatch.of([Record("in", i % 2, 10**i, 0, None, b"v", headers) for i, headers in enumerate(records)])
+    refusals = Refusals.of([replace(REFUSED, row=i, field=["age", None][i % 2]) for i in range(len(records))])
+    letters = policy.letters(many, refusals)
+    for i, headers in enumerate(records):
+        own = kept_of_one(headers, policy)
+        assert list(letters.headers[i])[: len(own)] == own
+        ours = dict(letters.headers[i][len(own) :])
+        assert len(ours) == len(letters.headers[i]) - len(own) == 10 - i % 2
+        assert (ours["__dlq.errors.partition"], ours["__dlq.errors.offset"]) == (b"%d" % (i % 2), b"%d" % 10**i)
