@@ -45,6 +45,16 @@ def test_at_most_max_records(edges: Edges, group: str) -> None:
     assert max(len(fetch.batch) for fetch in fetches if fetch.batch) <= 7
 
 
+def test_every_partition_has_its_turn(edges: Edges, group: str) -> None:
+    """Polls for fewer records than there are partitions leave none of them out."""
+    topic = edges.topic(partitions=5)
+    edges.write(topic, [record for partition in range(5) for record in some(8, partition)])
+    source = edges.source(topic, group)
+    few = FetchLimit(max_records=2, max_bytes=1_000_000, timeout_seconds=0.2)
+    records = read_records(source, 40, few)
+    assert sorted((r.partition, r.offset) for r in records) == [(p, o) for p in range(5) for o in range(8)]
+
+
 def test_nothing_there(edges: Edges, group: str) -> None:
     """A poll on an empty topic comes back without a batch."""
     source = edges.source(edges.topic(), group)

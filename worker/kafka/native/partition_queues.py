@@ -38,7 +38,7 @@ class PartitionQueues:
         self._handle = handle_of(library, consumer)
         self._topic = topic
         self._queues: dict[int, int] = {}
-        self._turn = 0
+        self._last = -1  # of the partitions, where not each had its turn
         self._pointers = np.zeros(1, np.uint64)
         # librdkafka writes a byte for every queue that has become worth a look.
         self._woken, self._wake = os.pipe()
@@ -97,20 +97,18 @@ class PartitionQueues:
         if len(self._pointers) < most:
             self._pointers = np.zeros(most, np.uint64)
         lengths = {partition: self._library.queue_length(queue) for partition, queue in self._queues.items()}
+        # The shortest first: what it does not need of its share is left for the others.
         waiting = sorted((partition for partition, length in lengths.items() if length), key=lengths.__getitem__)
-        if len(waiting) > most:  # not one for each: others come first the next time
-            waiting = waiting[(turn := self._turn % len(waiting)) :] + waiting[:turn]
-            self._turn += most
+        if len(waiting) > most:  # not one for each: others have their turn the next time
+            waiting.sort(key=lambda partition: (partition <= self._last, partition))
+            waiting = waiting[:most]
+            self._last = waiting[-1]
         address, taken, counts = self._pointers.ctypes.data, 0, []
         for i, partition in enumerate(waiting):
             share = -(-(most - taken) // (len(waiting) - i))
-            found = (
-                self._library.consume_batch_queue(
-                    self._queues[partition], 0, address + WORD_BYTES * taken, min(share, lengths[partition])
-                )
-                if share
-                else 0
-            )
+            wanted = min(share, lengths[partition])
+            at = address + WORD_BYTES * taken
+            found = self._library.consume_batch_queue(self._queues[partition], 0, at, wanted)
             counts.append(max(0, found))
             taken += counts[-1]
         return waiting, counts
