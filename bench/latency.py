@@ -94,7 +94,7 @@ def measure(grounds: Grounds, options: argparse.Namespace) -> dict[str, Any]:
     plan = [
         Row(name, mode, rate)
         for rate, mode, name in itertools.product(
-            options.rates, (EXACTLY_ONCE, AT_LEAST_ONCE), ("pass-through", "worker")
+            options.rates, (EXACTLY_ONCE, AT_LEAST_ONCE), ("pass-through", "own edge", "worker")
         )
     ]
     runs: dict[Row, list[dict[str, float]]] = {row: [] for row in plan}
