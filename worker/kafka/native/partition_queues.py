@@ -158,11 +158,15 @@ class PartitionQueues:
 
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
-    """Keys and values in one buffer: they lie side by side, and are copied together."""
+    """Keys and values in one buffer: they lie side by side, and are copied together.
+
+    All but empty ones, which lie in the library itself.
+    """
     key, value = words[_KEY], words[_VALUE]
     key_end, value_end = key + words[_KEY_LENGTH], value + words[_VALUE_LENGTH]
-    begin = np.minimum(np.where(key == 0, _NOWHERE, key), np.where(value == 0, _NOWHERE, value))
-    end = np.maximum(np.where(key == 0, 0, key_end), np.where(value == 0, 0, value_end))
+    no_key, no_value = key_end == key, value_end == value
+    begin = np.minimum(np.where(no_key, _NOWHERE, key), np.where(no_value, _NOWHERE, value))
+    end = np.maximum(np.where(no_key, 0, key_end), np.where(no_value, 0, value_end))
     content = gathered(begin, end)
     return _slices(content.buffer, key, key_end, content.shift), _slices(
         content.buffer, value, value_end, content.shift
@@ -170,9 +174,12 @@ def _contents(words: Words) -> tuple[Slices, Slices]:
 
 
 def _slices(buffer: bytes, start: Words, end: Words, shift: IntArray) -> Slices:
-    null = start == 0
-    if not null.any():
+    empty = start == end
+    if not empty.any():
         return Slices(buffer, start.view(np.int64) + shift, end.view(np.int64) + shift)
+    nothing = np.where(start == 0, -1, 0)
     return Slices(
-        buffer, np.where(null, -1, start.view(np.int64) + shift), np.where(null, -1, end.view(np.int64) + shift)
+        buffer,
+        np.where(empty, nothing, start.view(np.int64) + shift),
+        np.where(empty, nothing, end.view(np.int64) + shift),
     )
