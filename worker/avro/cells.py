@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,10 @@ def cells_of(slot: Slot, values: Sequence[Any], bases: Sequence[int]) -> Cells:
         starts, ends = np.array(places, np.int64).reshape(-1, 2).T.copy()
         return Cells(starts, ends, null)
     if slot.form is Form.VECTOR:
-        ends = np.cumsum([len(vector) for vector in values], dtype=np.int64)
-        pool = numbers([item for vector in values for item in vector], slot.dtype)
-        return Cells(ends - np.fromiter(map(len, values), np.int64, len(values)), ends, pool=pool)
+        vectors = values if null is None else [() if value is None else value for value in values]
+        lengths = np.fromiter(map(len, vectors), np.int64, len(vectors))
+        ends = np.cumsum(lengths)
+        return Cells(ends - lengths, ends, null, numbers(list(chain.from_iterable(vectors)), slot.dtype))
     items = values if null is None else [0 if value is None else value for value in values]
     return Cells(np.array(items, np.int64) if slot.form is Form.ENUM else numbers(items, slot.dtype), null=null)
 
@@ -78,7 +80,7 @@ def constant_column(slot: Slot, value: Any, count: int) -> ReadColumn:
         text = value or b""
         return TextColumn(padded(text), zeros, zeros + len(text), null, not slot.is_string)
     if slot.form is Form.VECTOR:
-        return VectorColumn(numbers(value, slot.dtype), zeros, zeros + len(value))
+        return VectorColumn(numbers(value or (), slot.dtype), zeros, zeros + len(value or ()), null)
     if slot.form is Form.ENUM:
         return finished(slot, Cells(zeros + (value or 0), null=null), b"")
     return NumberColumn(np.full(count, 0 if value is None else numbers([value], slot.dtype)[0], slot.dtype), null)
@@ -114,7 +116,7 @@ def finished(slot: Slot, cells: Cells, data: bytes) -> ReadColumn:
         return TextColumn(data, cells.values, cells.ends, null, not slot.is_string, cells.is_ascii)
     if slot.form is Form.VECTOR:
         assert cells.ends is not None
-        return VectorColumn(cells.pool, cells.values, cells.ends)
+        return VectorColumn(cells.pool, cells.values, cells.ends, null)
     if slot.form is Form.ENUM:
         return _symbols(slot, cells.values, null)
     return NumberColumn(cells.values, null)
