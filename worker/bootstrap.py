@@ -26,7 +26,7 @@ from worker.kafka.source import KafkaSource
 from worker.kafka.topics import check_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.models import BundlePredictor, bind, open_bundle
+from worker.models import BundlePredictor, bind, narrowed, open_bundle
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
@@ -63,6 +63,7 @@ def prepare(settings: Settings) -> Prepared:
         raise ConfigurationError(problems, hint=f"make {settings.event.schema_file} and the bundle's features agree")
     predictor = BundlePredictor(bundle)
     predictor.check_golden()
+    schema = narrowed(schema, bundle.manifest)
     return assemble(settings, schema, predictor, ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest))
 
 

@@ -146,7 +146,7 @@ def show(
             *manifest.libraries.model_dump(by_alias=True).items(),
         ],
     )
-    _print_table("Features", ("name", "kind"), [(feature.name, feature.kind.value) for feature in manifest.features])
+    _print_table("Features", ("name", "kind"), [(feature.name, feature.type) for feature in manifest.features])
     _print_metrics(manifest.metrics, manifest.thresholds)
     sizes = contents.files
     _print_table("Files", ("name", "bytes", "sha256"), [(n, str(len(sizes[n])), d) for n, d in manifest.files.items()])
