@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
@@ -59,17 +59,20 @@ def cells_of(slot: Slot, values: Sequence[Any], bases: Sequence[int]) -> Cells:
         vectors = values if null is None else [() if value is None else value for value in values]
         lengths = np.fromiter(map(len, vectors), np.int64, len(vectors))
         ends = np.cumsum(lengths)
-        return Cells(ends - lengths, ends, null, numbers(list(chain.from_iterable(vectors)), slot.dtype))
+        pool = numbers(chain.from_iterable(vectors), slot.dtype, int(lengths.sum()))
+        return Cells(ends - lengths, ends, null, pool)
     items = values if null is None else [0 if value is None else value for value in values]
-    return Cells(np.array(items, np.int64) if slot.form is Form.ENUM else numbers(items, slot.dtype), null=null)
+    return Cells(
+        np.array(items, np.int64) if slot.form is Form.ENUM else numbers(items, slot.dtype, len(items)), null=null
+    )
 
 
-def numbers(items: Sequence[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def numbers(items: Iterable[Any], dtype: npt.DTypeLike, count: int) -> npt.NDArray[Any]:
     """Beyond its range a float32 is infinite, as a cast makes it, and says no more about it."""
     if dtype is not np.float32:
-        return np.array(items, dtype)
+        return np.fromiter(items, dtype, count)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.array(items, np.float64).astype(np.float32)
+        return np.fromiter(items, np.float64, count).astype(np.float32)
 
 
 def constant_column(slot: Slot, value: Any, count: int) -> ReadColumn:
@@ -80,10 +83,10 @@ def constant_column(slot: Slot, value: Any, count: int) -> ReadColumn:
         text = value or b""
         return TextColumn(padded(text), zeros, zeros + len(text), null, not slot.is_string)
     if slot.form is Form.VECTOR:
-        return VectorColumn(numbers(value or (), slot.dtype), zeros, zeros + len(value or ()), null)
+        return VectorColumn(numbers(value or (), slot.dtype, len(value or ())), zeros, zeros + len(value or ()), null)
     if slot.form is Form.ENUM:
         return finished(slot, Cells(zeros + (value or 0), null=null), b"")
-    return NumberColumn(np.full(count, 0 if value is None else numbers([value], slot.dtype)[0], slot.dtype), null)
+    return NumberColumn(np.full(count, 0 if value is None else numbers([value], slot.dtype, 1)[0], slot.dtype), null)
 
 
 def patch(slot: Slot, cells: Cells, rows: IntArray, part: Cells) -> None:

@@ -16,6 +16,8 @@ _SIZES = {"float": 4, "double": 8}
 MOST_ROUNDS = 32
 FEWEST_LANES = 8
 """Items of one array that are skipped abreast, and the lanes for which a round pays; the record reader takes the rest."""
+ENOUGH_LANES = 64
+"""From here on a round of integers pays however many follow: the record reader takes long arrays quickly, too."""
 
 
 class _Operation(Protocol):
@@ -86,7 +88,7 @@ class Vectors:
     def _pays(self, lanes: Lanes, width: int) -> bool:
         """Whether half the lanes have room for so many items: no other bound keeps the memory near the data's size."""
         size = _SIZES.get(self._kind, 1)
-        if size == 1 and width > MOST_ROUNDS:
+        if size == 1 and width > MOST_ROUNDS and len(lanes) < ENOUGH_LANES:
             return False
         room = lanes.stop - lanes.cursor
         return 0 <= width <= int(room.max()) and 2 * int(np.count_nonzero(room > width * size)) >= len(lanes)
