@@ -104,6 +104,15 @@ def test_items(bed: MakeBed, size: Size, rule: dict[str, Any], items: list[float
     assert (verdicts(found), details(found)) == ([f"validate/{refused[0]}"], [refused[1]])
 
 
+def test_all_at_once(bed: MakeBed, size: Size) -> None:
+    """18, 25, 40: in one batch each record is judged by its own items, wherever its neighbours' end."""
+    on = bed(body_schema(array_of("double"), minItems=1, maxItems=4, minimum=-100))
+    bodies = [vector([1] * 9), vector([math.nan]), vector([]), vector([1, 2, -101, 4]), vector([4, 3, 2, 1])]
+    expected = ["too_long", "not_finite", "too_short", "below_minimum"]
+    assert verdicts(judged(on, size, bodies)) == [*(f"validate/{reason}" for reason in expected), "predicted"]
+    assert verdicts(judged(on, size, bodies[::-1])) == ["predicted", *(f"validate/{r}" for r in reversed(expected))]
+
+
 def test_blocks(bed: MakeBed, size: Size) -> None:
     """20: several blocks and blocks that state their size make the same vector; a wrong size is a dead letter."""
     one, two = double(4), double(5) + double(6)
