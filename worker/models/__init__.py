@@ -8,10 +8,10 @@
                                                                       unpickled only here
 """
 
-from worker.models.binding import bind, narrowed
+from worker.models.binding import bind
 from worker.models.bundle import Bundle, open_bundle
 from worker.models.manifest import Feature, Manifest
 from worker.models.pack import pack
 from worker.models.predictor import BundlePredictor
 
-__all__ = ["Bundle", "BundlePredictor", "Feature", "Manifest", "bind", "narrowed", "open_bundle", "pack"]
+__all__ = ["Bundle", "BundlePredictor", "Feature", "Manifest", "bind", "open_bundle", "pack"]

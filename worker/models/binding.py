@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,15 +29,6 @@ The same of a vector's items.
 def bind(manifest: Manifest, schema: RecordSchema) -> tuple[str, ...]:
     """Every reason why records of this schema can't feed this model; empty when they can."""
     return tuple(_problems(manifest.features, schema))
-
-
-def narrowed(schema: RecordSchema, manifest: Manifest) -> RecordSchema:
-    """The schema with each array that feeds a vector held to the vector's length, which ``bind`` found possible.
-
-    So a record of another length is refused as one that breaks ``minItems`` or ``maxItems``.
-    """
-    lengths = {feature.name: feature.length for feature in manifest.features if feature.length is not None}
-    return dataclasses.replace(schema, fields=tuple(_held(field, lengths.get(field.name)) for field in schema.fields))
 
 
 def features_from(schema: RecordSchema, names: Sequence[str]) -> tuple[Feature, ...]:
@@ -107,14 +97,6 @@ def _other_length(feature: Feature, field: Field) -> str | None:
     fewest = "" if rules.min_items is None or rules.min_items <= length else f"minItems {rules.min_items}"
     most = "" if rules.max_items is None or rules.max_items >= length else f"maxItems {rules.max_items}"
     return f"feature {feature.name} has {length} items, its field has {fewest or most}" if fewest or most else None
-
-
-def _held(field: Field, length: int | None) -> Field:
-    if length is None:
-        return field
-    return dataclasses.replace(
-        field, constraints=dataclasses.replace(field.constraints, min_items=length, max_items=length)
-    )
 
 
 def _type(field: Field) -> str:

@@ -171,6 +171,11 @@ class Manifest(_Part):
             problems.append("a binary model needs a threshold")
         return problems
 
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """How many items each vector has, by its field."""
+        return {feature.name: feature.length for feature in self.features if feature.length is not None}
+
     def to_json(self) -> bytes:
         return self.model_dump_json(indent=2, by_alias=True).encode() + b"\n"
 

@@ -5,7 +5,7 @@ A refusal names the field and the rule, never the value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,11 @@ class _Breach:
 
 
 class Validator:
-    """The constraints of one schema, ready to be checked on columns."""
+    """The constraints of one schema, ready to be checked on columns; ``lengths``: of the model's vectors, by field."""
 
-    def __init__(self, schema: RecordSchema) -> None:
+    def __init__(self, schema: RecordSchema, lengths: Mapping[str, int] | None = None) -> None:
         self._fields = schema.fields
+        self._lengths = lengths or {}
 
     def validate(self, columns: Columns, rows: IntArray) -> Validated:
         """Check columns whose row i is batch row ``rows[i]``."""
@@ -48,7 +49,7 @@ class Validator:
         refusals: list[Refusals] = []
         for field in self._fields:
             columns = _imputed(field, columns)
-            for breach in _breaches(field, columns[field.name]):
+            for breach in _breaches(field, columns[field.name], self._lengths.get(field.name)):
                 cause = Cause(Stage.VALIDATE, breach.reason, f"{field.name}: {breach.rule}", field.name)
                 refusals.append(Refusals.alike(rows[breach.rows & sound], cause))
                 sound &= ~breach.rows
@@ -69,14 +70,14 @@ def _imputed(field: Field, columns: Columns) -> Columns:
     return columns.with_column(field.name, NumberColumn(values))
 
 
-def _breaches(field: Field, column: Column) -> Iterator[_Breach]:
+def _breaches(field: Field, column: Column, length: int | None) -> Iterator[_Breach]:
     if column.null is not None and field.constraints.null_policy == "refuse":
         yield _Breach(column.null, Reason.NULL_NOT_ALLOWED, "is null")
     if isinstance(column, NumberColumn):
         for wrong, reason, rule in _number_breaches(field.constraints, column.values):
             yield from _found(wrong, column, reason, f"is {rule}")
     elif isinstance(column, VectorColumn):
-        yield from _vector_breaches(field.constraints, column)
+        yield from _vector_breaches(field.constraints, column, length)
     elif field.constraints.bounds_text:
         yield from _text_breaches(field, column)
 
@@ -100,7 +101,7 @@ def _number_breaches(
         yield ~np.isin(values, rules.enum), Reason.NOT_IN_ENUM, "not in enum"
 
 
-def _vector_breaches(rules: Constraints, column: VectorColumn) -> Iterator[_Breach]:
+def _vector_breaches(rules: Constraints, column: VectorColumn, length: int | None) -> Iterator[_Breach]:
     lengths = column.lengths()
     too_long = np.zeros(len(column), np.bool_)
     if (fewest := rules.min_items) is not None:
@@ -108,6 +109,10 @@ def _vector_breaches(rules: Constraints, column: VectorColumn) -> Iterator[_Brea
     if (most := rules.max_items) is not None:
         too_long = lengths > most
         yield from _found(too_long, column, Reason.TOO_LONG, f"has more items than maxItems {most}")
+    if length is not None:
+        yield from _found(lengths < length, column, Reason.TOO_SHORT, f"has fewer items than the model's {length}")
+        too_long |= lengths > length
+        yield from _found(lengths > length, column, Reason.TOO_LONG, f"has more items than the model's {length}")
     # What is refused for its length is spared the rest: it may be most of the batch's bytes.
     rows = np.flatnonzero(~too_long)
     kept = column.take(rows)

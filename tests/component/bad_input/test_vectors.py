@@ -188,7 +188,9 @@ def test_the_model_decides_the_length(tmp_path: Path, size: Size) -> None:
     on = Bed(tmp_path, schema, bundle=bundle)
     good = Good(on.framed(vector([1, 2, 3]) + N), 0)
     others = [on.framed(vector([1.0] * length) + N) for length in (0, 2, 4)]
-    assert verdicts(on.among(good, others, size)) == ["validate/too_short"] * 2 + ["validate/too_long"]
+    refused = on.among(good, others, size)
+    assert verdicts(refused) == ["validate/too_short"] * 2 + ["validate/too_long"]
+    assert set(details(refused)) == {"x: has fewer items than the model's 3", "x: has more items than the model's 3"}
     found = on.run([good.value, others[0], on.framed(vector([3, 2, 1]) + N)]).predictions
     expected = model.predict_proba([[1, 2, 3, 5], [3, 2, 1, 5]])[:, 1]
     assert [item.score for item in found] == pytest.approx(expected.tolist(), abs=1e-9)

@@ -24,7 +24,7 @@ from worker.avro.schema import Kind, RecordSchema, parse_schema
 from worker.cli.model import app
 from worker.columns import Column, Columns, NumberColumn, VectorColumn
 from worker.errors import ConfigurationError
-from worker.models import BundlePredictor, Feature, Manifest, bind, narrowed, open_bundle, pack
+from worker.models import BundlePredictor, Feature, Manifest, bind, open_bundle, pack
 from worker.models.binding import features_from
 from worker.models.vectors import grouped
 
@@ -158,12 +158,9 @@ def test_a_vector_feeds_no_single_number(tmp_path: Path) -> None:
     assert bind(scalar, FIXED) == ("feature e was trained as double, schema Payment has array of float",)
 
 
-def test_narrowed(tmp_path: Path) -> None:
-    """The model's length becomes the field's own bounds; other fields keep theirs."""
-    schema = narrowed(schema_of(maxItems=5, minimum=0), packed(tmp_path / "m", logistic(), features=FEATURES))
-    amount, vector, _ = schema.fields
-    assert (vector.constraints.min_items, vector.constraints.max_items, vector.constraints.minimum) == (3, 3, 0)
-    assert amount == schema_of().fields[0]
+def test_lengths(tmp_path: Path) -> None:
+    """The manifest says how long each vector is."""
+    assert packed(tmp_path / "m", logistic(), features=FEATURES).lengths == {"e": 3}
 
 
 @pytest.mark.parametrize("kind", [Kind.STRING, Kind.BOOLEAN, Kind.ENUM])
