@@ -26,7 +26,7 @@ from worker.kafka.source import KafkaSource
 from worker.kafka.topics import check_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.models import BundlePredictor, bind, open_bundle
+from worker.models import BundlePredictor, Manifest, bind, open_bundle
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
@@ -55,12 +55,17 @@ class Prepared:
 def prepare(settings: Settings) -> Prepared:
     """Schema and bundle, checked against one another. Raises ConfigurationError and ModelError."""
     schema = read_schema(settings.event.schema_file)
-    bundle = open_bundle(settings.model.bundle, digest=settings.model.digest)
+
+    def check(manifest: Manifest) -> None:
+        problems = [*bind(manifest, schema), *Identity.problems(schema, settings.event.id, settings.event.time)]
+        if problems:
+            raise ConfigurationError(
+                problems, hint=f"make {settings.event.schema_file} and the bundle's features agree"
+            )
+
+    bundle = open_bundle(settings.model.bundle, digest=settings.model.digest, check=check)
     for warning in bundle.warnings:
         _LOG.warning("model bundle: %s", warning)
-    problems = [*bind(bundle.manifest, schema), *Identity.problems(schema, settings.event.id, settings.event.time)]
-    if problems:
-        raise ConfigurationError(problems, hint=f"make {settings.event.schema_file} and the bundle's features agree")
     predictor = BundlePredictor(bundle)
     predictor.check_golden()
     served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)

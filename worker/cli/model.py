@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from worker.avro.schema import RecordSchema
+    from worker.models.manifest import Manifest
 
 app = typer.Typer(help="Pack, check and show model bundles.", no_args_is_help=True)
 
@@ -106,13 +107,16 @@ def check(
     from worker.models.predictor import BundlePredictor
 
     record_schema = _schema(schema)
-    opened = open_bundle(bundle, digest=digest)
+
+    def fits(manifest: Manifest) -> None:
+        if problems := bind(manifest, record_schema):
+            raise ConfigurationError(problems, hint="records of this schema can't feed this model")
+
+    opened = open_bundle(bundle, digest=digest, check=fits)
     manifest = opened.manifest
     for warning in opened.warnings:
         typer.echo(f"warning: {warning}")
     BundlePredictor(opened).check_golden()
-    if problems := bind(manifest, record_schema):
-        raise ConfigurationError(problems, hint="records of this schema can't feed this model")
     typer.echo(
         f"{manifest.name} {manifest.version} is intact and predicts its {len(opened.golden.columns)} golden rows; "
         f"{record_schema.name} feeds all of its {len(manifest.features)} features."
