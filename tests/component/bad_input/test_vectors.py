@@ -23,6 +23,7 @@ from tests.component.bad_input.bed import (
     confluent,
     double,
     record_of,
+    score_of,
     varint,
     verdicts,
 )
@@ -71,7 +72,7 @@ def test_ragged(bed: MakeBed, size: Size, kind: str) -> None:
     vectors: list[list[float]] = [[], [7], [1, -2, 3, 40], [2] * 33, [-1] * 300]
     good = Good(on.framed(vector([1, 2, 3], encode) + N), 11)
     found = on.among(good, [on.framed(vector(items, encode) + N) for items in vectors], size)
-    expected = [0.5 + math.atan((sum(items) + 5) / 100) / math.pi for items in vectors]
+    expected = [score_of(sum(items) + 5) for items in vectors]
     assert [item.score for item in found if isinstance(item, PredictionOf)] == pytest.approx(expected, abs=1e-12)
 
 
@@ -125,7 +126,7 @@ def test_blocks(bed: MakeBed, size: Size) -> None:
     on = bed(body_schema(array_of("double"), **FIXED))
     found = judged(on, size, [*right, varint(2) + two + right[0], *wrong])
     assert verdicts(found) == ["predicted"] * 3 + ["validate/too_long"] + [MALFORMED] * len(wrong)
-    assert {item.score for item in found if isinstance(item, PredictionOf)} == {0.5 + math.atan(20 / 100) / math.pi}
+    assert {item.score for item in found if isinstance(item, PredictionOf)} == {score_of(20)}
 
 
 def test_cut_off(bed: MakeBed, size: Size) -> None:
@@ -135,6 +136,22 @@ def test_cut_off(bed: MakeBed, size: Size) -> None:
     bad = [on.framed(whole[:length]) for length in range(len(whole))]
     found = verdicts(on.among(Good(on.framed(whole), 11), bad, size))
     assert found == [MALFORMED] * len(bad)
+
+
+def test_every_bit_flip(bed: MakeBed, size: Size) -> None:
+    """9: a vector with any single bit flipped is a dead letter, or three items within the declared range."""
+    rules = {**FIXED, "minimum": 0, "maximum": 9}
+    on = bed(record_of({"name": "x", "type": array_of("double"), **rules}))
+    whole = vector([1, 2, 3])
+    bits = int.from_bytes(whole, "little")
+    flipped = [(bits ^ (1 << bit)).to_bytes(len(whole), "little") for bit in range(8 * len(whole))]
+    found = on.among(Good(on.framed(whole), 6), [on.framed(body) for body in flipped], size)
+    predicted = {i: item.score for i, item in enumerate(found) if isinstance(item, PredictionOf)}
+    assert 0 < len(predicted) < len(flipped)
+    for i, score in predicted.items():
+        items = struct.unpack("<3d", flipped[i][1:-1])
+        assert all(0 <= item <= 9 for item in items)
+        assert score == pytest.approx(score_of(sum(items)), abs=1e-12)
 
 
 @pytest.mark.parametrize(
