@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from worker import __version__
 from worker.avro.decode import Decoder
@@ -26,7 +26,7 @@ from worker.kafka.source import KafkaSource
 from worker.kafka.topics import check_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.models import BundlePredictor, bind, open_bundle
+from worker.models import BundlePredictor, Manifest, bind, open_bundle
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
@@ -55,25 +55,40 @@ class Prepared:
 def prepare(settings: Settings) -> Prepared:
     """Schema and bundle, checked against one another. Raises ConfigurationError and ModelError."""
     schema = read_schema(settings.event.schema_file)
-    bundle = open_bundle(settings.model.bundle, digest=settings.model.digest)
+
+    def check(manifest: Manifest) -> None:
+        problems = [*bind(manifest, schema), *Identity.problems(schema, settings.event.id, settings.event.time)]
+        if problems:
+            raise ConfigurationError(
+                problems, hint=f"make {settings.event.schema_file} and the bundle's features agree"
+            )
+
+    bundle = open_bundle(settings.model.bundle, digest=settings.model.digest, check=check)
     for warning in bundle.warnings:
         _LOG.warning("model bundle: %s", warning)
-    problems = [*bind(bundle.manifest, schema), *Identity.problems(schema, settings.event.id, settings.event.time)]
-    if problems:
-        raise ConfigurationError(problems, hint=f"make {settings.event.schema_file} and the bundle's features agree")
     predictor = BundlePredictor(bundle)
     predictor.check_golden()
-    return assemble(settings, schema, predictor, ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest))
+    served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)
+    return assemble(settings, schema, predictor, served_by, bundle.manifest.lengths)
 
 
-def assemble(settings: Settings, schema: RecordSchema, predictor: Predictor, served_by: ServedBy) -> Prepared:
-    """The pipeline around a predictor, and its policies. Raises ConfigurationError for id and time fields that don't fit."""
+def assemble(
+    settings: Settings,
+    schema: RecordSchema,
+    predictor: Predictor,
+    served_by: ServedBy,
+    lengths: Mapping[str, int] | None = None,
+) -> Prepared:
+    """The pipeline around a predictor, and its policies; ``lengths``: of the vectors that it takes, by field.
+
+    Raises ConfigurationError for id and time fields that don't fit.
+    """
     if problems := Identity.problems(schema, settings.event.id, settings.event.time):
         raise ConfigurationError(problems)
     limits, delivery = settings.dead_letters, settings.delivery
     pipeline = Pipeline(
         decoder=Decoder(schema, framing(settings.event, schema), time.perf_counter),
-        validator=Validator(schema),
+        validator=Validator(schema, lengths),
         identity=Identity.of(schema, settings.event.id, settings.event.time),
         predictor=predictor,
         encoder=PredictionEncoder(output_schema("prediction"), served_by),

@@ -46,6 +46,16 @@ def test_schema_text() -> None:
     assert [letter.reason for letter in harness.run([None]).dead_letters] == [Reason.EMPTY_VALUE]
 
 
+def test_vectors() -> None:
+    """An array is given as a list, and judged item by item."""
+    fields = '[{"name": "v", "type": {"type": "array", "items": "float"}, "maxItems": 3, "minimum": 0}]'
+    schema = f'{{"type": "record", "name": "R", "fields": {fields}}}'
+    harness = worker.testing.harness(schema=schema, predictor=StubPredictor())
+    result = harness.run([{"v": [1, 2, 3]}, {"v": []}, {"v": [1] * 4}, {"v": [0, -1]}])
+    assert [prediction.row for prediction in result.predictions] == [0, 1]
+    assert [letter.reason for letter in result.dead_letters] == [Reason.TOO_LONG, Reason.BELOW_MINIMUM]
+
+
 def test_bundle(tmp_path: Path) -> None:
     """A packed model answers as the model itself does."""
     random = np.random.default_rng(1)

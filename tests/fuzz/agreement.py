@@ -87,7 +87,7 @@ def same(left: Reading, right: Reading, context: str, bodies: list[bytes]) -> No
                 raise Disagreement(f"{name}: {one!r} and {other!r}, {bodies[row].hex()}\n{context}")
     for name in right.columns:
         one, other = _shape(left.columns[name]), _shape(right.columns[name])
-        if one != other or (one[0] is not VectorColumn and one[3]) or one[-1] is False:
+        if one != other or one[3] or one[-1] is False:
             raise Disagreement(f"{name}: columns of the shapes {one} and {other}\n{context}")
 
 
@@ -100,7 +100,8 @@ def _shape(column: ReadColumn) -> tuple[Any, ...]:
         lengths = [0 if item is None else len(item) for item in column.objects()]
         hidden = 0 if column.null is None else int((column.end - column.start)[column.null].sum())
         return TextColumn, column.is_bytes, column.null is None, hidden, lengths == column.lengths().tolist()
-    return VectorColumn, column.pool.dtype
+    hidden = 0 if column.null is None else int(column.lengths()[column.null].sum())
+    return VectorColumn, column.pool.dtype, column.null is None, hidden
 
 
 def without_logical_types(node: Any) -> Any:

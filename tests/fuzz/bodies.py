@@ -109,7 +109,7 @@ class BodyMaker:
 
     def _blocks(self, item: Any, *, is_map: bool) -> bytes:
         out = b""
-        usual = 3 if not self._odd() else self._random.choice((0, 1, 2, 7, 40))
+        usual = 3 if not self._odd() else self._random.choice((0, 1, 2, 7, 40, 150))
         for _ in range(1 if not self._odd() else self._random.randint(0, 3)):
             items = [(self._primitive("string", None) if is_map else b"") + self.body(item) for _ in range(usual)]
             if not items:

@@ -128,10 +128,11 @@ class SchemaMaker:
     def _read_union(self, branches: list[Any]) -> Any:
         others = [branch for branch in branches if branch != "null"]
         kept = self._random.choice(others)
-        if isinstance(kept, dict) and kept["type"] in ("record", "array", "map"):
+        if isinstance(kept, dict) and kept["type"] in ("record", "map"):
             return self._read_type(kept)
-        scalar = self._promoted(kept)
-        return scalar if self._random.random() < 0.3 else ["null", scalar]
+        is_array = isinstance(kept, dict) and kept["type"] == "array"
+        inner = self._read_type(kept) if is_array else self._promoted(kept)
+        return inner if inner is None or self._random.random() < 0.3 else ["null", inner]
 
     def _promoted(self, scalar: Any) -> Any:
         if isinstance(scalar, str):

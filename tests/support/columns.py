@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.avro.schema import Field, Kind
-from worker.columns import Column, NumberColumn, TextColumn
+from worker.columns import Column, NumberColumn, TextColumn, VectorColumn
 
 _DTYPES = {
     Kind.BOOLEAN: np.bool_,
@@ -27,6 +27,8 @@ def column_of(field: Field, rows: Sequence[dict[str, Any]]) -> Column:
         items = [item[part] for item in items]
     if field.kind.is_text:
         return TextColumn.of(items, is_bytes=field.kind in (Kind.BYTES, Kind.FIXED))
+    if field.items is not None:
+        return VectorColumn.of(items, _DTYPES[field.items])
     null = np.array([item is None for item in items], np.bool_)
     values: npt.NDArray[Any] = np.array([0 if item is None else item for item in items], _DTYPES[field.kind])
     return NumberColumn(values, null if null.any() else None)

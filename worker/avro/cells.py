@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -55,19 +56,23 @@ def cells_of(slot: Slot, values: Sequence[Any], bases: Sequence[int]) -> Cells:
         starts, ends = np.array(places, np.int64).reshape(-1, 2).T.copy()
         return Cells(starts, ends, null)
     if slot.form is Form.VECTOR:
-        ends = np.cumsum([len(vector) for vector in values], dtype=np.int64)
-        pool = numbers([item for vector in values for item in vector], slot.dtype)
-        return Cells(ends - np.fromiter(map(len, values), np.int64, len(values)), ends, pool=pool)
+        vectors = values if null is None else [() if value is None else value for value in values]
+        lengths = np.fromiter(map(len, vectors), np.int64, len(vectors))
+        ends = np.cumsum(lengths)
+        pool = numbers(chain.from_iterable(vectors), slot.dtype, int(lengths.sum()))
+        return Cells(ends - lengths, ends, null, pool)
     items = values if null is None else [0 if value is None else value for value in values]
-    return Cells(np.array(items, np.int64) if slot.form is Form.ENUM else numbers(items, slot.dtype), null=null)
+    return Cells(
+        np.array(items, np.int64) if slot.form is Form.ENUM else numbers(items, slot.dtype, len(items)), null=null
+    )
 
 
-def numbers(items: Sequence[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def numbers(items: Iterable[Any], dtype: npt.DTypeLike, count: int) -> npt.NDArray[Any]:
     """Beyond its range a float32 is infinite, as a cast makes it, and says no more about it."""
     if dtype is not np.float32:
-        return np.array(items, dtype)
+        return np.fromiter(items, dtype, count)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.array(items, np.float64).astype(np.float32)
+        return np.fromiter(items, np.float64, count).astype(np.float32)
 
 
 def constant_column(slot: Slot, value: Any, count: int) -> ReadColumn:
@@ -78,10 +83,10 @@ def constant_column(slot: Slot, value: Any, count: int) -> ReadColumn:
         text = value or b""
         return TextColumn(padded(text), zeros, zeros + len(text), null, not slot.is_string)
     if slot.form is Form.VECTOR:
-        return VectorColumn(numbers(value, slot.dtype), zeros, zeros + len(value))
+        return VectorColumn(numbers(value or (), slot.dtype, len(value or ())), zeros, zeros + len(value or ()), null)
     if slot.form is Form.ENUM:
         return finished(slot, Cells(zeros + (value or 0), null=null), b"")
-    return NumberColumn(np.full(count, 0 if value is None else numbers([value], slot.dtype)[0], slot.dtype), null)
+    return NumberColumn(np.full(count, 0 if value is None else numbers([value], slot.dtype, 1)[0], slot.dtype), null)
 
 
 def patch(slot: Slot, cells: Cells, rows: IntArray, part: Cells) -> None:
@@ -114,7 +119,7 @@ def finished(slot: Slot, cells: Cells, data: bytes) -> ReadColumn:
         return TextColumn(data, cells.values, cells.ends, null, not slot.is_string, cells.is_ascii)
     if slot.form is Form.VECTOR:
         assert cells.ends is not None
-        return VectorColumn(cells.pool, cells.values, cells.ends)
+        return VectorColumn(cells.pool, cells.values, cells.ends, null)
     if slot.form is Form.ENUM:
         return _symbols(slot, cells.values, null)
     return NumberColumn(cells.values, null)

@@ -10,6 +10,7 @@ from typing import Any
 
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _LENGTHS = ("minLength", "maxLength")
+_COUNTS = ("minItems", "maxItems")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Constraints:
     """What a field's values must satisfy; None stands for no such rule.
 
     ``null_policy``: ``refuse``, ``nan`` or ``impute``, the last with ``impute`` as the value. NaN and infinity are
-    refused unless ``allow_nan``.
+    refused unless ``allow_nan``. Of an array, what is said of numbers is said of each item.
     """
 
     minimum: float | None = None
@@ -28,6 +29,8 @@ class Constraints:
     min_length: int | None = None
     max_length: int | None = None
     pattern: re.Pattern[str] | None = None
+    min_items: int | None = None
+    max_items: int | None = None
     null_policy: str = "refuse"
     impute: float | str | None = None
     allow_nan: bool = False
@@ -44,16 +47,23 @@ class Constraints:
         return any(rule is not None for rule in (self.enum, self.min_length, self.max_length, self.pattern))
 
 
-def parse_constraints(field: Mapping[str, Any], *, is_text: bool) -> Constraints:
+def parse_constraints(field: Mapping[str, Any], *, is_text: bool, is_array: bool = False) -> Constraints:
     """Constraints from the attributes of an Avro field. Raises ValueError, naming field and word."""
     name = field.get("name")
     numbers = {word: _number(field, word) for word in _NUMBERS if word in field}
     lengths = {word: _length(field, word) for word in _LENGTHS if word in field}
+    counts = {word: _length(field, word) for word in _COUNTS if word in field}
     if is_text and numbers:
         raise ValueError(f"field {name}: {', '.join(numbers)} is for numbers")
     if not is_text and (lengths or "pattern" in field):
         raise ValueError(f"field {name}: minLength, maxLength and pattern are for strings")
+    if counts and not is_array:
+        raise ValueError(f"field {name}: minItems and maxItems are for arrays")
+    if len(counts) == 2 and counts["minItems"] > counts["maxItems"]:
+        raise ValueError(f"field {name}: minItems is above maxItems")
     policy, impute = _null_policy(field, is_text=is_text)
+    if is_array and policy == "impute":
+        raise ValueError(f"field {name}: nullPolicy of an array must be refuse or nan")
     return Constraints(
         minimum=numbers.get("minimum"),
         maximum=numbers.get("maximum"),
@@ -63,6 +73,8 @@ def parse_constraints(field: Mapping[str, Any], *, is_text: bool) -> Constraints
         min_length=lengths.get("minLength"),
         max_length=lengths.get("maxLength"),
         pattern=_pattern(field),
+        min_items=counts.get("minItems"),
+        max_items=counts.get("maxItems"),
         null_policy=policy,
         impute=impute,
         allow_nan=_flag(field, "allowNaN"),

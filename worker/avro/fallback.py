@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from worker.avro.blocks import block_of
 from worker.avro.faults import Fault, Refused
 from worker.avro.nodes import Enum, Fixed, Primitive
 from worker.avro.resolution import Choice, Inline, Items, Mismatch, Program, Read, ReadNull, Step, flat
@@ -129,6 +130,7 @@ def _items(step: Items) -> Reader:
     item, field = _compiled(step.item), step.field
     key = _text(Read(Primitive("string"), field, None)) if step.is_map else None
     slot = step.slot.index if step.slot else -1
+    at_once = block_of(step.item) if step.slot else None
 
     def read(body: bytes, at: int, out: list[Any]) -> int:
         values: list[Any] = []
@@ -136,6 +138,10 @@ def _items(step: Items) -> Reader:
             count, stop, at = _block(body, at, field)
             if count == 0:
                 break
+            if at_once is not None and (plain := at_once(body, at, count)) is not None:
+                numbers, at = plain
+                values += numbers
+                count = 0
             for _ in range(count):
                 if key is not None:
                     at = key(body, at, out)

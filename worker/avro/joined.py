@@ -28,6 +28,7 @@ def joined(parts: Sequence[ReadColumn]) -> ReadColumn:
             np.concatenate([part.pool for part in vectors]),
             np.concatenate([part.start + shift for part, shift in zip(vectors, shifts, strict=True)]),
             np.concatenate([part.end + shift for part, shift in zip(vectors, shifts, strict=True)]),
+            _nulls(vectors),
         )
     texts = [part for part in parts if isinstance(part, TextColumn)]
     return TextColumn(
@@ -40,7 +41,7 @@ def joined(parts: Sequence[ReadColumn]) -> ReadColumn:
     )
 
 
-def _nulls(parts: Sequence[NumberColumn | TextColumn]) -> BoolArray | None:
+def _nulls(parts: Sequence[ReadColumn]) -> BoolArray | None:
     if all(part.null is None for part in parts):
         return None
     return np.concatenate([np.zeros(len(part), np.bool_) if part.null is None else part.null for part in parts])

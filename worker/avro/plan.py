@@ -1,6 +1,6 @@
 """A program compiled for lanes: one operation a field, a few numpy calls each, whatever the number of records.
 
-An operation that can't read a lane plainly (a ragged vector, a long array, a branch of two bytes) doubts it.
+An operation that can't read a lane plainly (a ragged vector of integers, a long array, a branch of two bytes) doubts it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.avro.cells import Out, blank_cells, patch
 from worker.avro.fallback import is_text
 from worker.avro.lanes import Lanes
 from worker.avro.nodes import Enum, Fixed, Primitive
-from worker.avro.plan_items import SkipItems, Vectors
+from worker.avro.plan_items import FloatVectors, IntegerVectors, SkipItems
 from worker.avro.plan_numbers import Booleans, Doubted, Integers, Null, NullableFloats, Run, Symbols, float_width
 from worker.avro.plan_text import Decimals, Texts
 from worker.avro.resolution import Choice, Inline, Items, Mismatch, Read, ReadNull, Step, flat
@@ -126,7 +126,7 @@ def _items(step: Items) -> Operation:
         # Rounds within rounds would multiply: arrays of arrays are the record reader's.
         return SkipItems(Doubted() if _holds_items(item) else compile_step(item), is_map=step.is_map)
     if isinstance(item, Read) and isinstance(item.wire, Primitive):
-        return Vectors(step.slot, item.wire.kind)
+        return (FloatVectors if float_width(item) else IntegerVectors)(step.slot, item.wire.kind)
     return Doubted()
 
 

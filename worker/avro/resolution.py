@@ -164,7 +164,7 @@ class _Resolver:
         null = Primitive("null")
         if writer == null and null in reader.branches:
             return ReadNull(path, self.slots[path])
-        return self._scalar(writer, next(branch for branch in reader.branches if branch != null), path)
+        return self.step(writer, next(branch for branch in reader.branches if branch != null), path)
 
     def _scalar(self, writer: Node, reader: Node, path: str) -> Step:
         mismatch = Mismatch(path, f"{_word(writer)} where the reader has {_word(reader)}")

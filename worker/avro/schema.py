@@ -1,7 +1,7 @@
 """The reader schema: the one that the settings name, with the constraints that stand in it.
 
-It passes the same gate as a writer's (``gate``), and besides holds only what can be columns: numbers, text and enums,
-nullable or not, and records of these.
+It passes the same gate as a writer's (``gate``), and besides holds only what can be columns: numbers, text, enums and
+arrays of numbers, nullable or not, and records of these.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from worker.avro.constraints import Constraints, parse_constraints
 from worker.avro.gate import gate_writer
 
 __all__ = [
+    "ITEMS",
     "MAX_DEPTH",
     "MAX_FIELDS",
     "MAX_TEXT_BYTES",
@@ -40,21 +41,27 @@ class Kind(enum.StrEnum):
     BYTES = "bytes"
     FIXED = "fixed"
     ENUM = "enum"
+    ARRAY = "array"
 
     @property
     def is_text(self) -> bool:
         return self in (Kind.STRING, Kind.BYTES, Kind.FIXED, Kind.ENUM)
 
 
+ITEMS = (Kind.INT, Kind.LONG, Kind.FLOAT, Kind.DOUBLE)
+"""What an array may hold to be a column of vectors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One leaf of the record; a nested record's fields have dotted names."""
+    """One leaf of the record; a nested record's fields have dotted names. ``items``: what an array holds."""
 
     name: str
     kind: Kind
     nullable: bool = False
     logical: str | None = None
     symbols: tuple[str, ...] = ()
+    items: Kind | None = None
     constraints: Constraints = field(default_factory=Constraints)
 
 
@@ -102,6 +109,7 @@ class _Reader:
             yield from self.leaves(declared, prefix=f"{name}.", namespace=namespace)
             return
         kind, logical, symbols = _kind(declared, name)
+        items = _items(declared["items"], name) if kind is Kind.ARRAY else None
         if isinstance(declared, dict):
             self._define(declared, namespace)
         if logical == "decimal" and kind in (Kind.BYTES, Kind.FIXED):
@@ -109,10 +117,10 @@ class _Reader:
         if "pattern" in member and kind in (Kind.BYTES, Kind.FIXED):
             raise SchemaRefused(f"field {name}: pattern is for strings, not for {kind}")
         try:
-            constraints = parse_constraints(member, is_text=kind.is_text)
+            constraints = parse_constraints(member, is_text=kind.is_text, is_array=kind is Kind.ARRAY)
         except ValueError as error:
             raise SchemaRefused(str(error)) from None
-        yield Field(name, kind, nullable, logical, symbols, constraints)
+        yield Field(name, kind, nullable, logical, symbols, items, constraints)
 
     def _define(self, definition: Mapping[str, Any], namespace: str) -> str:
         """Note a named type; the namespace that holds within it."""
@@ -147,3 +155,12 @@ def _kind(declared: Any, name: str) -> tuple[Kind, str | None, tuple[str, ...]]:
         raise SchemaRefused(f"field {name}: type {shown} is not supported")
     symbols = attributes.get("symbols", ())
     return kind, attributes.get("logicalType"), tuple(symbols) if kind is Kind.ENUM else ()
+
+
+def _items(declared: Any, name: str) -> Kind:
+    word = declared if isinstance(declared, str) else None
+    if isinstance(declared, dict) and "logicalType" not in declared:
+        word = declared.get("type")
+    if word not in ITEMS:
+        raise SchemaRefused(f"field {name}: of arrays, only those of {', '.join(ITEMS)} are supported")
+    return Kind(word)

@@ -61,7 +61,7 @@ def slot_of(index: int, name: str, declared: Node) -> Slot:
     node, nullable = _unwrapped(declared, name)
     if isinstance(node, Enum):
         return Slot(index, name, Form.ENUM, node, nullable, symbols=node.symbols)
-    if isinstance(node, Array) and not nullable:
+    if isinstance(node, Array):
         kind = node.items.kind if isinstance(node.items, Primitive) else ""
         if kind in DTYPES and kind != "boolean":
             return Slot(index, name, Form.VECTOR, node, nullable, DTYPES[kind])

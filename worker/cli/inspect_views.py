@@ -150,7 +150,7 @@ def value_text(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, (list, tuple)):
-        return _short("[" + ", ".join(value_text(item) for item in value) + "]")
+        return _short("[" + ", ".join(value_text(item) for item in value[:_TEXT_CHARACTERS]) + "]")
     if isinstance(value, (str, bytes)) and len(value) > _TEXT_CHARACTERS:
         return f"{value[:_TEXT_CHARACTERS]!r}… ({len(value)})"
     return repr(value)

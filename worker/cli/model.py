@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from worker.avro.schema import RecordSchema
+    from worker.models.manifest import Manifest
 
 app = typer.Typer(help="Pack, check and show model bundles.", no_args_is_help=True)
 
@@ -106,13 +107,16 @@ def check(
     from worker.models.predictor import BundlePredictor
 
     record_schema = _schema(schema)
-    opened = open_bundle(bundle, digest=digest)
+
+    def fits(manifest: Manifest) -> None:
+        if problems := bind(manifest, record_schema):
+            raise ConfigurationError(problems, hint="records of this schema can't feed this model")
+
+    opened = open_bundle(bundle, digest=digest, check=fits)
     manifest = opened.manifest
     for warning in opened.warnings:
         typer.echo(f"warning: {warning}")
     BundlePredictor(opened).check_golden()
-    if problems := bind(manifest, record_schema):
-        raise ConfigurationError(problems, hint="records of this schema can't feed this model")
     typer.echo(
         f"{manifest.name} {manifest.version} is intact and predicts its {len(opened.golden.columns)} golden rows; "
         f"{record_schema.name} feeds all of its {len(manifest.features)} features."
@@ -146,7 +150,7 @@ def show(
             *manifest.libraries.model_dump(by_alias=True).items(),
         ],
     )
-    _print_table("Features", ("name", "kind"), [(feature.name, feature.kind.value) for feature in manifest.features])
+    _print_table("Features", ("name", "kind"), [(feature.name, feature.type) for feature in manifest.features])
     _print_metrics(manifest.metrics, manifest.thresholds)
     sizes = contents.files
     _print_table("Files", ("name", "bytes", "sha256"), [(n, str(len(sizes[n])), d) for n, d in manifest.files.items()])

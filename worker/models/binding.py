@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from worker.avro.schema import Kind, RecordSchema
+from worker.avro.schema import Field, Kind, RecordSchema
 from worker.errors import ConfigurationError
 from worker.models.manifest import Feature, Manifest
+from worker.models.vectors import grouped
 
 _NUMBERS = frozenset({Kind.BOOLEAN, Kind.INT, Kind.LONG, Kind.FLOAT, Kind.DOUBLE})
 FEEDS: Mapping[Kind, frozenset[Kind]] = {
@@ -19,7 +20,10 @@ FEEDS: Mapping[Kind, frozenset[Kind]] = {
     Kind.STRING: frozenset({Kind.STRING, Kind.ENUM}),
     Kind.ENUM: frozenset({Kind.ENUM}),
 }
-"""Which fields may feed a feature: those whose every value the feature could have had in training."""
+"""Which fields may feed a feature: those whose every value the feature could have had in training.
+
+The same of a vector's items.
+"""
 
 
 def bind(manifest: Manifest, schema: RecordSchema) -> tuple[str, ...]:
@@ -28,20 +32,45 @@ def bind(manifest: Manifest, schema: RecordSchema) -> tuple[str, ...]:
 
 
 def features_from(schema: RecordSchema, names: Sequence[str]) -> tuple[Feature, ...]:
-    """The named fields as features, in this order. Raises ConfigurationError naming every one that can't be."""
+    """The named fields as features, in this order; an array by its name, or by ``name[0]``, ``name[1]`` and so on.
+
+    Raises ConfigurationError naming every one that can't be.
+    """
     problems: list[str] = []
     features: list[Feature] = []
-    for name in names:
+    for name, length in grouped(names):
         field = schema.field(name)
         if field is None:
             problems.append(_missing(name, schema))
-        elif field.kind not in FEEDS:
-            problems.append(f"field {name} is {field.kind}, which can't be a feature")
+            continue
+        made = _vector(field, length) if field.kind is Kind.ARRAY or length is not None else _scalar(field)
+        if isinstance(made, str):
+            problems.append(made)
         else:
-            features.append(Feature(name=name, kind=field.kind))
+            features.append(made)
     if problems:
         raise ConfigurationError(problems, hint="correct the names of the features, or the schema")
     return tuple(features)
+
+
+def _scalar(field: Field) -> Feature | str:
+    if field.kind not in FEEDS:
+        return f"field {field.name} is {field.kind}, which can't be a feature"
+    return Feature(name=field.name, kind=field.kind)
+
+
+def _vector(field: Field, length: int | None) -> Feature | str:
+    if field.items is None:
+        return f"field {field.name} is {field.kind}, no array"
+    fewest, most = field.constraints.min_items, field.constraints.max_items
+    length = fewest if length is None and fewest == most else length
+    if not length:
+        return (
+            f"field {field.name} is an array of no fixed length: give it minItems and maxItems that are equal, "
+            f"or name its columns {field.name}[0], {field.name}[1], …"
+        )
+    feature = Feature(name=field.name, kind=field.items, length=length)
+    return _other_length(feature, field) or feature
 
 
 def _problems(features: Sequence[Feature], schema: RecordSchema) -> Iterator[str]:
@@ -49,8 +78,29 @@ def _problems(features: Sequence[Feature], schema: RecordSchema) -> Iterator[str
         field = schema.field(feature.name)
         if field is None:
             yield _missing(feature.name, schema)
-        elif field.kind not in FEEDS[feature.kind]:
-            yield f"feature {feature.name} was trained as {feature.kind}, schema {schema.name} has {field.kind}"
+        elif not _feeds(field, feature):
+            yield f"feature {feature.name} was trained as {feature.type}, schema {schema.name} has {_type(field)}"
+        elif (problem := _other_length(feature, field)) is not None:
+            yield problem
+
+
+def _feeds(field: Field, feature: Feature) -> bool:
+    is_alike = (field.items is None) == (feature.length is None)
+    return is_alike and (field.items or field.kind) in FEEDS[feature.kind]
+
+
+def _other_length(feature: Feature, field: Field) -> str | None:
+    """Why no record that keeps the field's bounds has the feature's length."""
+    length, rules = feature.length, field.constraints
+    if length is None:
+        return None
+    fewest = "" if rules.min_items is None or rules.min_items <= length else f"minItems {rules.min_items}"
+    most = "" if rules.max_items is None or rules.max_items >= length else f"maxItems {rules.max_items}"
+    return f"feature {feature.name} has {length} items, its field has {fewest or most}" if fewest or most else None
+
+
+def _type(field: Field) -> str:
+    return str(field.kind) if field.items is None else f"array of {field.items}"
 
 
 def _missing(name: str, schema: RecordSchema) -> str:

@@ -1,7 +1,7 @@
 """From verified bytes to a model in memory: the one place where a bundle is unpickled.
 
 Unpickling runs code of whoever made the file. So everything that can be refused is refused before it: digests, the
-pinned manifest, library versions.
+pinned manifest, library versions, features that do not fit.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import pickle
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -40,10 +40,15 @@ class Bundle:
     warnings: tuple[str, ...]
 
 
-def open_bundle(path: Path, *, digest: str | None = None) -> Bundle:
-    """Read, verify and unpickle a bundle; ``digest`` is the pinned sha256 of its manifest. Raises ModelError."""
+def open_bundle(path: Path, *, digest: str | None = None, check: Callable[[Manifest], None] | None = None) -> Bundle:
+    """Read, verify and unpickle a bundle; ``digest`` is the pinned sha256 of its manifest.
+
+    ``check`` may raise on a manifest that is of no use here; nothing is unpickled then. Raises ModelError.
+    """
     contents = read_contents(path, digest=digest)
     versions = check_versions(contents.manifest.libraries, installed_libraries())
+    if check is not None:
+        check(contents.manifest)
     return unpickled(contents, versions)
 
 

@@ -7,7 +7,7 @@ when a whole batch fails and the question is whether the model or the rows are a
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import fastavro
 import numpy as np
 
 from worker.avro.schema import Kind
-from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn
+from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn, VectorColumn
 from worker.errors import ModelError
 from worker.models.manifest import GOLDEN, Feature, Manifest
 
@@ -23,7 +23,8 @@ MAX_GOLDEN_ROWS = 100
 TOLERANCE = 1e-9
 """Relative and absolute: how far scores may lie apart on another CPU type or library version."""
 
-_DTYPES = {Kind.BOOLEAN: np.bool_, Kind.INT: np.int64, Kind.LONG: np.int64}
+_DTYPES: Mapping[Kind, Any] = {Kind.BOOLEAN: np.bool_, Kind.INT: np.int64, Kind.LONG: np.int64}
+_PLAIN = {Kind.BOOLEAN: bool, Kind.INT: int, Kind.LONG: int, Kind.FLOAT: float, Kind.DOUBLE: float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Golden:
 
 def write_golden(columns: Columns, scores: Scores, features: Sequence[Feature]) -> bytes:
     """Rows and expected scores as a container file; features are by position, since any name may stand in a manifest."""
-    values = [_plain(columns[feature.name], feature.kind) for feature in features]
+    values = [_plain(columns[feature.name], feature) for feature in features]
     records: list[dict[str, Any]] = []
     for row in range(len(columns)):
         record: dict[str, Any] = {f"feature_{i}": column[row] for i, column in enumerate(values)}
@@ -67,7 +68,7 @@ def read_golden(content: bytes, manifest: Manifest) -> Golden:
     try:
         rows: list[Any] = list(fastavro.reader(io.BytesIO(content)))
         columns = {
-            feature.name: column_of([row[f"feature_{i}"] for row in rows], feature.kind)
+            feature.name: column_of([row[f"feature_{i}"] for row in rows], feature)
             for i, feature in enumerate(manifest.features)
         }
         score = np.array([row["score"] for row in rows], np.float64)
@@ -79,25 +80,30 @@ def read_golden(content: bytes, manifest: Manifest) -> Golden:
     return Golden(Columns(columns, len(rows)), Scores(score, manifest.classes, label))
 
 
-def column_of(values: Sequence[Any], kind: Kind) -> Column:
-    """A column of Python values, ``None`` where null."""
+def column_of(values: Sequence[Any], feature: Feature) -> Column:
+    """A column of Python values, ``None`` where null; of lists for a vector."""
+    kind = feature.kind
+    dtype = _DTYPES.get(kind, np.float64)
+    if feature.length is not None:
+        return VectorColumn.of(values, dtype)
     null = np.fromiter((value is None for value in values), np.bool_, len(values))
     mask = null if null.any() else None
     if kind.is_text:
         return TextColumn.of(values)
-    dtype = _DTYPES.get(kind, np.float64)
     return NumberColumn(np.array([0 if value is None else value for value in values], dtype), mask)
 
 
-def _plain(column: Column, kind: Kind) -> list[Any]:
+def _plain(column: Column, feature: Feature) -> list[Any]:
     values: list[Any] = column.objects().tolist()
-    convert = {Kind.BOOLEAN: bool, Kind.INT: int, Kind.LONG: int, Kind.FLOAT: float, Kind.DOUBLE: float}.get(kind, str)
+    convert: Callable[[Any], Any] = _PLAIN.get(feature.kind, str)
+    if feature.length is not None:
+        return [None if vector is None else [convert(item) for item in vector] for vector in values]
     return [None if value is None else convert(value) for value in values]
 
 
 def _schema(features: Sequence[Feature]) -> dict[str, Any]:
     fields: list[dict[str, Any]] = [
-        {"name": f"feature_{i}", "doc": feature.name, "type": ["null", _avro_type(feature.kind)]}
+        {"name": f"feature_{i}", "doc": feature.name, "type": ["null", _avro_type(feature)]}
         for i, feature in enumerate(features)
     ]
     fields.append({"name": "score", "type": "double"})
@@ -105,7 +111,8 @@ def _schema(features: Sequence[Feature]) -> dict[str, Any]:
     return {"type": "record", "name": "predictionworker.GoldenRow", "fields": fields}
 
 
-def _avro_type(kind: Kind) -> str:
+def _avro_type(feature: Feature) -> Any:
     """Wide enough to give back the same bits."""
     wide = {Kind.INT: Kind.LONG, Kind.FLOAT: Kind.DOUBLE, Kind.ENUM: Kind.STRING}
-    return wide.get(kind, kind).value
+    declared = wide.get(feature.kind, feature.kind).value
+    return declared if feature.length is None else {"type": "array", "items": declared}

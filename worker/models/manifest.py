@@ -10,16 +10,27 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from worker.avro.schema import Kind
+from worker.avro.schema import ITEMS, Kind
 from worker.errors import ModelError
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.avro"
 FORMAT_VERSION: Final = 1
+MAX_LENGTH: Final = 65_536
+"""Numbers in one vector: a slip of the pen must not make a matrix that fills the memory."""
 
 _SEMANTIC_VERSION = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 _FILE_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
@@ -32,7 +43,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 def _is_feature_kind(kind: Kind) -> Kind:
-    if kind in (Kind.BYTES, Kind.FIXED):
+    if kind in (Kind.BYTES, Kind.FIXED, Kind.ARRAY):
         raise ValueError(f"{kind} can't be a feature")
     return kind
 
@@ -44,10 +55,35 @@ class _Part(BaseModel):
 
 
 class Feature(_Part):
-    """One input of the model: the schema field that feeds it, by (dotted) name, and its kind in Avro's words."""
+    """One input of the model: the schema field that feeds it, by (dotted) name, and its kind in Avro's words.
+
+    With a ``length`` it is a vector: an array of so many numbers of that kind, each a column of its own.
+    """
 
     name: str = Field(pattern=_FEATURE_NAME)
     kind: Annotated[Kind, AfterValidator(_is_feature_kind)]
+    length: int | None = Field(default=None, ge=1, le=MAX_LENGTH)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.length is not None and self.kind not in ITEMS:
+            raise ValueError(f"a feature with a length holds numbers, not {self.kind}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Scalars have no length to speak of, so that older workers read their manifests."""
+        return {word: value for word, value in handler(self).items() if value is not None}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The model's columns that it fills, by name: its own, or ``name[0]``, ``name[1]`` and so on."""
+        return (self.name,) if self.length is None else tuple(f"{self.name}[{i}]" for i in range(self.length))
+
+    @property
+    def type(self) -> str:
+        """For people: ``double``, or ``array of 3 double``."""
+        return str(self.kind) if self.length is None else f"array of {self.length} {self.kind}"
 
 
 class Lineage(_Part):
@@ -134,6 +170,11 @@ class Manifest(_Part):
         if self.threshold is None:
             problems.append("a binary model needs a threshold")
         return problems
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """How many items each vector has, by its field."""
+        return {feature.name: feature.length for feature in self.features if feature.length is not None}
 
     def to_json(self) -> bytes:
         return self.model_dump_json(indent=2, by_alias=True).encode() + b"\n"

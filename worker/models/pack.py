@@ -155,11 +155,12 @@ def _features(
     X: Any,  # noqa: N803 - scikit-learn's name
 ) -> tuple[Feature, ...]:
     fitted = feature_names_of(model)
-    names = [item if isinstance(item, str) else item.name for item in given] if given is not None else fitted
-    if names is None:
+    if given is None and fitted is None:
         raise ConfigurationError(
             "the model does not know the names of its columns", hint="name the features, in the order of training"
         )
+    chosen = _chosen(fitted or () if given is None else given, schema, X)
+    names = [column for feature in chosen for column in feature.columns]
     if fitted is not None and names != fitted:
         raise ConfigurationError(
             f"the model was fitted with the columns {', '.join(fitted)}; the features are {', '.join(names)}",
@@ -167,9 +168,14 @@ def _features(
         )
     count = getattr(model, "n_features_in_", len(names))
     if count != len(names):
-        raise ConfigurationError(f"the model takes {count} features, {len(names)} are named")
-    if given is not None and all(isinstance(item, Feature) for item in given):
+        raise ConfigurationError(f"the model takes {count} columns, the features make {len(names)}")
+    return chosen
+
+
+def _chosen(given: Sequence[Feature | str], schema: RecordSchema | None, X: Any) -> tuple[Feature, ...]:  # noqa: N803 - scikit-learn's name
+    if all(isinstance(item, Feature) for item in given):
         return tuple(item for item in given if isinstance(item, Feature))
+    names = [name for item in given for name in ((item,) if isinstance(item, str) else item.columns)]
     try:
         return features_from(schema, names) if schema is not None else kinds_of(X, names)
     except ValidationError:

@@ -8,12 +8,13 @@ multiple of 64 rows; and when the golden rows show that this is not enough for t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn
+from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn, VectorColumn
 from worker.errors import ModelError
 from worker.models.bundle import Bundle
 from worker.models.estimator import OneThread, forget_column_names, use_one_job
@@ -37,7 +38,7 @@ class BundlePredictor:
         self._manifest = manifest
         self._golden = bundle.golden
         self._model = bundle.model
-        self._names = [feature.name for feature in manifest.features]
+        self._width = sum(len(feature.columns) for feature in manifest.features)
         self._positive = manifest.classes.index(manifest.positive_class) if manifest.positive_class is not None else 0
         self._frame: Any = _data_frame() if manifest.input == "dataframe" else None
         self._pad_rows = self._call_rows = BLOCK_ROWS
@@ -85,18 +86,31 @@ class BundlePredictor:
             return False
 
     def _matrix(self, columns: Columns, padded: int) -> FloatArray:
-        """float64 of shape (padded, features), C order, null as NaN; the last row repeated."""
-        rows = len(columns)
-        matrix = np.empty((padded, len(self._names)))
-        for i, name in enumerate(self._names):
-            matrix[:rows, i] = _floats(columns[name])
+        """float64 of shape (padded, columns), C order, null as NaN; a vector is as many columns as it has items.
+
+        The last row is repeated.
+        """
+        rows, at = len(columns), 0
+        matrix = np.empty((padded, self._width))
+        for feature in self._manifest.features:
+            if feature.length is None:
+                matrix[:rows, at] = _floats(columns[feature.name])
+            else:
+                matrix[:rows, at : at + feature.length] = _items(columns[feature.name], feature.length)
+            at += feature.length or 1
         matrix[rows:] = matrix[rows - 1 : rows]
         return matrix
 
     def _data_frame(self, columns: Columns, padded: int) -> Any:
         """Columns by name; null as NaN, the way ``read_csv`` has it, and NaN makes floats of integers as it does there."""
         rows = np.minimum(np.arange(padded), len(columns) - 1)
-        return self._frame({name: _for_frame(columns[name])[rows] for name in self._names})
+        return self._frame(
+            {
+                name: values[rows]
+                for feature in self._manifest.features
+                for name, values in zip(feature.columns, _for_frame(columns[feature.name], feature.length), strict=True)
+            }
+        )
 
     def _call(self, table: Any) -> FloatArray:
         """One call to the model: float64, (rows, classes) or (rows,). Raises ModelError for another shape."""
@@ -150,8 +164,8 @@ class BundlePredictor:
     def _mixed(self, rows: int) -> Columns:
         golden = self._golden.columns
         random = np.random.default_rng(0)
-        chosen = {name: random.integers(0, len(golden), rows) for name in self._names}
-        return Columns({name: golden[name].take(chosen[name]) for name in self._names}, rows)
+        names = [feature.name for feature in self._manifest.features]
+        return Columns({name: golden[name].take(random.integers(0, len(golden), rows)) for name in names}, rows)
 
     def _check_alone(self) -> None:
         golden = self._golden.columns
@@ -173,13 +187,22 @@ def _floats(column: Column) -> FloatArray:
     raise ModelError("a text column can't stand in a matrix", hint="bind the bundle to the schema before predicting")
 
 
-def _for_frame(column: Column) -> npt.NDArray[Any]:
+def _items(column: Column, length: int) -> npt.NDArray[Any]:
+    if isinstance(column, VectorColumn):
+        return column.matrix(length)
+    raise ModelError("a feature with a length takes arrays", hint="bind the bundle to the schema before predicting")
+
+
+def _for_frame(column: Column, length: int | None) -> Sequence[npt.NDArray[Any]]:
+    """The data frame's columns that a feature fills."""
+    if length is not None:
+        return list(_items(column, length).T)
     if isinstance(column, NumberColumn):
-        return column.values if column.null is None else column.floats()
+        return [column.values if column.null is None else column.floats()]
     texts = column.objects()
     if isinstance(column, TextColumn) and column.null is not None:
         texts[column.null] = np.nan
-    return texts
+    return [texts]
 
 
 def _stretch(columns: Columns, first: int, rows: int) -> Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,29 +16,34 @@ from worker.columns import Columns
 from worker.errors import ConfigurationError
 from worker.models.golden import column_of
 from worker.models.manifest import Feature
+from worker.models.vectors import grouped
 
+_SHOWN = 10
 _TRUE, _FALSE = {"true", "1", "1.0", "t", "yes"}, {"false", "0", "0.0", "f", "no"}
 
 
 def columns_from(X: Any, features: Sequence[Feature]) -> Columns:  # noqa: N803 - scikit-learn's name
-    """Columns of a data frame (by name), an array of shape (n, features) or ready columns; NaN in integers is null.
+    """Columns of a data frame (by name), an array of shape (n, columns) or ready columns; NaN in integers is null.
+
+    A vector is as many columns as it has items; it is null where all of them are missing.
 
     Raises ConfigurationError for features that are not there.
     """
     if isinstance(X, Columns):
-        _require(set(X.by_name), features)
+        _require(set(X.by_name), [feature.name for feature in features])
         return Columns({feature.name: X[feature.name] for feature in features}, len(X))
+    names = [name for feature in features for name in feature.columns]
     if hasattr(X, "columns"):
-        _require(set(map(str, X.columns)), features)
-        raw = [X[feature.name].to_numpy(dtype=object) for feature in features]
+        _require(set(map(str, X.columns)), names)
+        raw = {name: X[name].to_numpy(dtype=object) for name in names}
     else:
         array = np.asarray(X)
-        if array.ndim != 2 or array.shape[1] != len(features):
-            raise ConfigurationError(f"X_test has shape {array.shape}, and there are {len(features)} features")
-        raw = [array[:, i] for i in range(len(features))]
+        if array.ndim != 2 or array.shape[1] != len(names):
+            raise ConfigurationError(f"X_test has shape {array.shape}, and the features are {len(names)} columns")
+        raw = {name: array[:, i] for i, name in enumerate(names)}
     columns = {
-        feature.name: column_of(_values(column.tolist(), feature), feature.kind)
-        for feature, column in zip(features, raw, strict=True)
+        feature.name: column_of(_values([raw[name].tolist() for name in feature.columns], feature), feature)
+        for feature in features
     }
     return Columns(columns, len(X))
 
@@ -45,18 +51,26 @@ def columns_from(X: Any, features: Sequence[Feature]) -> Columns:  # noqa: N803 
 def kinds_of(X: Any, names: Sequence[str]) -> tuple[Feature, ...]:  # noqa: N803 - scikit-learn's name
     """Features of these names, their kinds told from a frame's dtypes; an array's are all doubles."""
     if not hasattr(X, "columns"):
-        return tuple(Feature(name=name, kind=Kind.DOUBLE) for name in names)
+        return tuple(Feature(name=name, kind=Kind.DOUBLE, length=length) for name, length in grouped(names))
     absent = [name for name in names if name not in X.columns]
     if absent:
         raise ConfigurationError(f"X_test has no column {', '.join(absent)}")
     kinds = {"b": Kind.BOOLEAN, "i": Kind.LONG, "u": Kind.LONG, "f": Kind.DOUBLE}
-    return tuple(Feature(name=name, kind=kinds.get(X[name].dtype.kind, Kind.STRING)) for name in names)
+    features: list[Feature] = []
+    for name, length in grouped(names):
+        if length is None:
+            features.append(Feature(name=name, kind=kinds.get(X[name].dtype.kind, Kind.STRING)))
+        else:
+            whole = all(X[f"{name}[{i}]"].dtype.kind in "iu" for i in range(length))
+            features.append(Feature(name=name, kind=Kind.LONG if whole else Kind.DOUBLE, length=length))
+    return tuple(features)
 
 
 def read_samples(path: Path, features: Sequence[Feature], target: str) -> tuple[Columns, list[Any]]:
     """Columns and targets of a CSV file with a header line, or of an Avro container file.
 
-    An empty CSV cell is null. Raises ConfigurationError.
+    An empty CSV cell is null. A vector is columns ``name[0]``, ``name[1]`` and so on, in a container file an array.
+    Raises ConfigurationError.
     """
     try:
         rows = list(_avro_rows(path) if path.suffix == ".avro" else _csv_rows(path))
@@ -64,11 +78,10 @@ def read_samples(path: Path, features: Sequence[Feature], target: str) -> tuple[
         raise ConfigurationError(f"test data {path} can't be read: {error}") from None
     if not rows:
         raise ConfigurationError(f"test data {path} holds no rows")
-    _require(set(rows[0]), [*features, Feature(name=target, kind=Kind.STRING)])
+    present = set(rows[0])
+    _require(present, [*(name for one in features for name in _columns_in(present, one)), target])
     columns = {
-        feature.name: column_of(
-            [_read(row[feature.name], feature, number) for number, row in enumerate(rows, 1)], feature.kind
-        )
+        feature.name: column_of([_read(row, feature, number) for number, row in enumerate(rows, 1)], feature)
         for feature in features
     }
     targets = [row[target] for row in rows]
@@ -77,17 +90,34 @@ def read_samples(path: Path, features: Sequence[Feature], target: str) -> tuple[
     return Columns(columns, len(rows)), targets
 
 
-def _require(present: set[str], features: Sequence[Feature]) -> None:
-    absent = [feature.name for feature in features if feature.name not in present]
+def _require(present: set[str], names: Sequence[str]) -> None:
+    absent = [name for name in names if name not in present]
     if absent:
-        raise ConfigurationError(f"the test data have no column {', '.join(absent)}")
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        raise ConfigurationError(f"the test data have no column {', '.join(absent[:_SHOWN])}{more}")
 
 
-def _values(values: Sequence[Any], feature: Feature) -> list[Any]:
+def _columns_in(present: set[str], feature: Feature) -> tuple[str, ...]:
+    """Where a file has the feature: in columns of its own, or a vector as one array."""
+    return (feature.name,) if feature.name in present else feature.columns
+
+
+def _values(columns: Sequence[Sequence[Any]], feature: Feature) -> list[Any]:
     try:
-        return [None if _is_missing(value) else _parsed(value, feature.kind) for value in values]
+        cells = [[None if _is_missing(value) else _parsed(value, feature.kind) for value in c] for c in columns]
+        return cells[0] if feature.length is None else [_vector(items, feature) for items in zip(*cells, strict=True)]
     except (TypeError, ValueError):
         raise ConfigurationError(f"column {feature.name} holds values that are not of kind {feature.kind}") from None
+
+
+def _vector(items: Sequence[Any], feature: Feature) -> list[Any] | None:
+    """Null where all items are missing; one alone is NaN. Raises ValueError where the kind has no NaN."""
+    missing = sum(item is None for item in items)
+    if missing == len(items):
+        return None
+    if missing and feature.kind not in (Kind.FLOAT, Kind.DOUBLE):
+        raise ValueError("some items are missing")
+    return [math.nan if item is None else item for item in items]
 
 
 def _is_missing(value: Any) -> bool:
@@ -95,15 +125,31 @@ def _is_missing(value: Any) -> bool:
     return value is None or str(value) == "<NA>" or bool(value != value)  # noqa: PLR0124
 
 
-def _read(value: Any, feature: Feature, number: int) -> Any:
-    if value is None or value == "":
-        return None
+def _read(row: Mapping[str, Any], feature: Feature, number: int) -> Any:
     try:
-        return _parsed(value, feature.kind)
-    except ValueError:
-        raise ConfigurationError(
-            f"row {number} of the test data: {feature.name} is not of kind {feature.kind}"
-        ) from None
+        if feature.length is None:
+            return _cell(row[feature.name], feature)
+        items = _items_of(row, feature)
+        if len(items) == feature.length:
+            return _vector([_cell(item, feature) for item in items], feature)
+        problem = f"{feature.name} has {len(items)} items, the feature {feature.length}"
+    except (TypeError, ValueError):
+        problem = f"{feature.name} is not of kind {feature.kind}"
+    raise ConfigurationError(f"row {number} of the test data: {problem}")
+
+
+def _items_of(row: Mapping[str, Any], feature: Feature) -> Sequence[Any]:
+    """Cells of a vector's own columns, or an array."""
+    if feature.name not in row:
+        return [row[name] for name in feature.columns]
+    whole = row[feature.name]
+    if whole is None:
+        return [None] * len(feature.columns)
+    return whole if isinstance(whole, list) else [whole]
+
+
+def _cell(value: Any, feature: Feature) -> Any:
+    return None if value is None or value == "" else _parsed(value, feature.kind)
 
 
 def _parsed(value: Any, kind: Kind) -> Any:

@@ -5,12 +5,14 @@ A refusal names the field and the rule, never the value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from worker.avro.constraints import Constraints
 from worker.avro.schema import Field, RecordSchema
 from worker.columns import Column, Columns, NumberColumn, TextColumn, VectorColumn
 from worker.records import BoolArray, Cause, IntArray, Reason, Refusals, Stage
@@ -35,10 +37,11 @@ class _Breach:
 
 
 class Validator:
-    """The constraints of one schema, ready to be checked on columns."""
+    """The constraints of one schema, ready to be checked on columns; ``lengths``: of the model's vectors, by field."""
 
-    def __init__(self, schema: RecordSchema) -> None:
+    def __init__(self, schema: RecordSchema, lengths: Mapping[str, int] | None = None) -> None:
         self._fields = schema.fields
+        self._lengths = lengths or {}
 
     def validate(self, columns: Columns, rows: IntArray) -> Validated:
         """Check columns whose row i is batch row ``rows[i]``."""
@@ -46,7 +49,7 @@ class Validator:
         refusals: list[Refusals] = []
         for field in self._fields:
             columns = _imputed(field, columns)
-            for breach in _breaches(field, columns[field.name]):
+            for breach in _breaches(field, columns[field.name], self._lengths.get(field.name)):
                 cause = Cause(Stage.VALIDATE, breach.reason, f"{field.name}: {breach.rule}", field.name)
                 refusals.append(Refusals.alike(rows[breach.rows & sound], cause))
                 sound &= ~breach.rows
@@ -58,7 +61,7 @@ class Validator:
 
 def _imputed(field: Field, columns: Columns) -> Columns:
     column, rules = columns[field.name], field.constraints
-    if isinstance(column, VectorColumn) or column.null is None or rules.null_policy != "impute":
+    if column.null is None or rules.null_policy != "impute" or isinstance(column, VectorColumn):
         return columns
     if isinstance(column, TextColumn):
         return columns.with_column(field.name, column.filled(str(rules.impute).encode()))
@@ -67,32 +70,57 @@ def _imputed(field: Field, columns: Columns) -> Columns:
     return columns.with_column(field.name, NumberColumn(values))
 
 
-def _breaches(field: Field, column: Column) -> Iterator[_Breach]:
-    if isinstance(column, VectorColumn):
-        return
+def _breaches(field: Field, column: Column, length: int | None) -> Iterator[_Breach]:
     if column.null is not None and field.constraints.null_policy == "refuse":
         yield _Breach(column.null, Reason.NULL_NOT_ALLOWED, "is null")
     if isinstance(column, NumberColumn):
-        yield from _number_breaches(field, column)
+        for wrong, reason, rule in _number_breaches(field.constraints, column.values):
+            yield from _found(wrong, column, reason, f"is {rule}")
+    elif isinstance(column, VectorColumn):
+        yield from _vector_breaches(field.constraints, column, length)
     elif field.constraints.bounds_text:
         yield from _text_breaches(field, column)
 
 
-def _number_breaches(field: Field, column: NumberColumn) -> Iterator[_Breach]:
-    rules, values = field.constraints, column.values
+def _number_breaches(
+    rules: Constraints, values: npt.NDArray[Any]
+) -> Iterator[tuple[npt.NDArray[np.bool_], Reason, str]]:
+    """Which numbers break a rule, and which rule; a NaN that is allowed breaks no other."""
     if values.dtype.kind == "f" and not rules.allow_nan:
-        yield from _found(~np.isfinite(values), column, Reason.NOT_FINITE, "is NaN or infinite")
+        yield ~np.isfinite(values), Reason.NOT_FINITE, "NaN or infinite"
     with np.errstate(invalid="ignore"):
         if (low := rules.minimum) is not None:
-            yield from _found(values < low, column, Reason.BELOW_MINIMUM, f"is below minimum {low}")
+            yield values < low, Reason.BELOW_MINIMUM, f"below minimum {low}"
         if (low := rules.exclusive_minimum) is not None:
-            yield from _found(values <= low, column, Reason.BELOW_MINIMUM, f"is not above exclusiveMinimum {low}")
+            yield values <= low, Reason.BELOW_MINIMUM, f"not above exclusiveMinimum {low}"
         if (high := rules.maximum) is not None:
-            yield from _found(values > high, column, Reason.ABOVE_MAXIMUM, f"is above maximum {high}")
+            yield values > high, Reason.ABOVE_MAXIMUM, f"above maximum {high}"
         if (high := rules.exclusive_maximum) is not None:
-            yield from _found(values >= high, column, Reason.ABOVE_MAXIMUM, f"is not below exclusiveMaximum {high}")
+            yield values >= high, Reason.ABOVE_MAXIMUM, f"not below exclusiveMaximum {high}"
     if rules.enum is not None:
-        yield from _found(~np.isin(values, rules.enum), column, Reason.NOT_IN_ENUM, "is not in enum")
+        yield ~np.isin(values, rules.enum), Reason.NOT_IN_ENUM, "not in enum"
+
+
+def _vector_breaches(rules: Constraints, column: VectorColumn, length: int | None) -> Iterator[_Breach]:
+    lengths = column.lengths()
+    too_long = np.zeros(len(column), np.bool_)
+    if (fewest := rules.min_items) is not None:
+        yield from _found(lengths < fewest, column, Reason.TOO_SHORT, f"has fewer items than minItems {fewest}")
+    if (most := rules.max_items) is not None:
+        too_long = lengths > most
+        yield from _found(too_long, column, Reason.TOO_LONG, f"has more items than maxItems {most}")
+    if length is not None:
+        yield from _found(lengths < length, column, Reason.TOO_SHORT, f"has fewer items than the model's {length}")
+        too_long |= lengths > length
+        yield from _found(lengths > length, column, Reason.TOO_LONG, f"has more items than the model's {length}")
+    # What is refused for its length is spared the rest: it may be most of the batch's bytes.
+    rows = np.flatnonzero(~too_long)
+    kept = column.take(rows)
+    for items, reason, rule in _number_breaches(rules, kept.items()):
+        if items.any():
+            wrong = np.zeros(len(column), np.bool_)
+            wrong[rows] = kept.rows_with(items)
+            yield from _found(wrong, column, reason, f"has an item that is {rule}")
 
 
 def _text_breaches(field: Field, column: TextColumn) -> Iterator[_Breach]:
@@ -116,9 +144,7 @@ def _text_breaches(field: Field, column: TextColumn) -> Iterator[_Breach]:
         yield from _found(wrong, column, Reason.PATTERN_MISMATCH, "does not match pattern")
 
 
-def _found(
-    wrong: npt.NDArray[np.bool_], column: NumberColumn | TextColumn, reason: Reason, rule: str
-) -> Iterator[_Breach]:
+def _found(wrong: npt.NDArray[np.bool_], column: Column, reason: Reason, rule: str) -> Iterator[_Breach]:
     """The breach, if any; a null that passed its policy breaks no other rule."""
     if column.null is not None:
         wrong = wrong & ~column.null

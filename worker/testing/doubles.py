@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from worker.columns import Columns, NumberColumn, Scores
+from worker.columns import Columns, NumberColumn, Scores, VectorColumn
 from worker.ports import BatchReport
 from worker.records import BoolArray, FloatArray, TopicPartition
 
@@ -63,11 +63,14 @@ class StubPredictor:
 
 
 def squashed_sum(columns: Columns) -> FloatArray:
-    """0.5 + atan(sum / 100) / pi of each row's numbers, null as 0; float64 of shape (n,)."""
+    """0.5 + atan(sum / 100) / pi of each row's numbers, null as 0, vectors' items included; float64 of shape (n,)."""
     total = np.zeros(len(columns))
     for _, column in sorted(columns.by_name.items()):
         if isinstance(column, NumberColumn):
             total += np.nan_to_num(column.floats())
+        elif isinstance(column, VectorColumn):
+            rows = np.repeat(np.arange(len(column)), column.lengths())
+            total += np.bincount(rows, np.nan_to_num(column.items()), len(column))
     score: FloatArray = 0.5 + np.arctan(total / 100) / np.pi
     return score
 

@@ -103,6 +103,25 @@ def lying_arrays() -> Hostile:
     return Hostile(record_of(("n", "double")), good, 5, bad, [MALFORMED] * len(bad), framed=False, writers=writers)
 
 
+def long_vectors() -> Hostile:
+    """18: vectors of a million items, which the field does not allow, and some that only announce as many."""
+    reader = record_of(
+        {"name": "x", "type": {"type": "array", "items": "double"}, "maxItems": 3},
+        {"name": "y", "type": {"type": "array", "items": "int"}, "maxItems": 3},
+    )
+    million = 10**6
+    bodies = [
+        varint(million) + double(1) * million + varint(0) + varint(0),
+        varint(0) + varint(million) + varint(1) * million + varint(0),
+        varint(0) + (varint(1) + varint(1)) * 100_000 + varint(0),
+        *(varint(count) + double(1) * 9 + varint(0) + varint(0) for count in (million, *_HUGE[:4], -(2**40))),
+        *(varint(0) + varint(count) + varint(1) * 9 + varint(0) for count in (million, *_HUGE[:4], -(2**40))),
+    ]
+    expected = ["validate/too_long"] * 3 + [MALFORMED] * (len(bodies) - 3)
+    good = varint(1) + double(5) + varint(0) + varint(0)
+    return Hostile(reader, good, 5, bodies, expected)
+
+
 def lying_maps() -> Hostile:
     """21: maps that announce more than there is."""
     bodies = [varint(count) + b"\x02a\x02" + N for count in (2**50, 2**62, -(2**50), -(2**63))]
@@ -199,7 +218,7 @@ def _by_schema(schemas: Mapping[int, str], bad: Sequence[bytes]) -> Hostile:
 ALL: Mapping[str, Callable[[], Hostile]] = {
     make.__name__: make
     for make in (
-        *(lying_lengths, large_values, lying_arrays, lying_maps, items_of_no_bytes),
+        *(lying_lengths, large_values, lying_arrays, long_vectors, lying_maps, items_of_no_bytes),
         *(recursive_schemas, enormous_schemas, slow_decimals, near_the_limit, enormous_ids, compressible),
     )
 }

@@ -1,7 +1,6 @@
 """Family 42: what is wrong with the settings, all of it at once, and before anything is consumed.
 
-Family 41, bundles that must not be opened, stands in ``tests/unit/models/test_contents.py``; the rest of 42, with a
-broker, in ``tests/integration/test_first_hour.py``.
+The rest of 42, with a broker, stands in ``tests/integration/test_first_hour.py``.
 """
 
 from __future__ import annotations

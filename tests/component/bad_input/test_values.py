@@ -209,5 +209,18 @@ def test_null_policies(bed: MakeBed, size: Size) -> None:
     assert verdicts(on.among(Good(nulls, 48.5), [], size)) == []
 
 
+def test_all_null(bed: MakeBed, size: Size) -> None:
+    """37: a record of nothing but nulls reaches the model, where the schema lets each of them pass."""
+    number, vector = {"type": ["null", "double"]}, {"type": ["null", {"type": "array", "items": "float"}]}
+    fields = [
+        {"name": name, "nullPolicy": "nan", **kind} for name, kind in (("a", number), ("b", number), ("v", vector))
+    ]
+    on = bed(record_of(*fields))
+    good = Good(on.framed(varint(1) + double(1) + varint(1) + double(2) + varint(1) + varint(0)), 3)
+    (found,) = on.among(good, [on.framed(varint(0) * 3)], size)
+    assert isinstance(found, PredictionOf)
+    assert found.score == 0.5
+
+
 def _sound(on: Bed) -> Good:
     return Good(on.framed(applicant()), 30 + 0.5 + 2 + 4 + 8 + 6)

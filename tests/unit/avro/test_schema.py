@@ -12,6 +12,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from tests.unit.avro.samples import field, record_schema, schema_of
 from worker.avro.schema import MAX_DEPTH, MAX_FIELDS, MAX_TEXT_BYTES, Field, Kind, SchemaRefused, parse_schema
 
+VECTOR = {"type": "array", "items": "double"}
 ENUM = {"type": "enum", "name": "E", "symbols": ["a", "b"]}
 
 
@@ -61,7 +62,10 @@ def test_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("declared", "complaint"),
     [
-        ({"type": "array", "items": "int"}, "array is not supported"),
+        ({"type": "array", "items": "boolean"}, "of arrays, only those of int, long, float, double"),
+        ({"type": "array", "items": ["null", "int"]}, "of arrays, only those of"),
+        ({"type": "array", "items": {"type": "array", "items": "int"}}, "of arrays, only those of"),
+        ({"type": "array", "items": {"type": "int", "logicalType": "date"}}, "of arrays, only those of"),
         ({"type": "map", "values": "int"}, "map is not supported"),
         (["null", "int", "string"], "of unions"),
         (["int", "string"], "of unions"),
@@ -178,12 +182,30 @@ def test_inherited_namespace() -> None:
         ("int", {"nullPolicy": "drop"}, "nullPolicy must be"),
         ("int", {"nullPolicy": "impute:x"}, "nullPolicy must be"),
         ("int", {"nullPolicy": 5}, "nullPolicy must be"),
+        ("int", {"minItems": 1}, "are for arrays"),
+        ("string", {"maxItems": 1}, "are for arrays"),
+        (VECTOR, {"minItems": -1}, "minItems must be a whole number"),
+        (VECTOR, {"minItems": 3, "maxItems": 2}, "minItems is above maxItems"),
+        (VECTOR, {"maxLength": 3}, "are for strings"),
+        (["null", VECTOR], {"nullPolicy": "impute:0"}, "nullPolicy of an array must be refuse or nan"),
     ],
 )
-def test_refused_constraints(declared: str, words: dict[str, Any], complaint: str) -> None:
+def test_refused_constraints(declared: Any, words: dict[str, Any], complaint: str) -> None:
     """A constraint that can't be meant is refused, naming the field."""
     with pytest.raises(SchemaRefused, match=rf"field x: .*{complaint}"):
         schema_of(field("x", declared, **words))
+
+
+def test_vectors() -> None:
+    """An array of numbers is one field, of what it holds; it may be null, and has words of its own."""
+    plain, nullable = schema_of(
+        field("x", VECTOR, minItems=2, maxItems=3, minimum=0),
+        field("y", ["null", {"type": "array", "items": {"type": "float"}}], nullPolicy="nan"),
+    ).fields
+    assert (plain.kind, plain.items, plain.nullable) == (Kind.ARRAY, Kind.DOUBLE, False)
+    assert (nullable.kind, nullable.items, nullable.nullable) == (Kind.ARRAY, Kind.FLOAT, True)
+    rules = plain.constraints
+    assert (rules.min_items, rules.max_items, rules.minimum) == (2, 3, 0)
 
 
 def test_constraints_are_read() -> None:

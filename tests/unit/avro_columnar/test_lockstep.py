@@ -73,13 +73,13 @@ def test_long_containers_are_left_to_the_record_reader() -> None:
     assert doubted(reader_of(writer, wanted), [long] * 10) == 10
 
 
-def test_vectors_of_one_length_are_read_in_lockstep() -> None:
-    """Equal vectors are plain; only the ragged row goes to the record reader."""
+def test_vectors_are_read_in_lockstep() -> None:
+    """Equal vectors are plain, ragged ones of floats, too; of ragged integers the odd row goes to the record reader."""
     for kind, item in (("double", bytes(8)), ("float", bytes(4)), ("int", b"\x02"), ("long", varint(2**40))):
         reader = reader_of(record(("x", {"type": "array", "items": kind})))
         equal = varint(3) + item * 3 + b"\x00"
         assert doubted(reader, [equal] * 9) == 0
-        assert doubted(reader, [equal] * 9 + [varint(1) + item + b"\x00"]) == 1
+        assert doubted(reader, [equal] * 9 + [varint(1) + item + b"\x00"]) == (kind in ("int", "long"))
 
 
 def test_lying_vectors_take_no_memory() -> None:

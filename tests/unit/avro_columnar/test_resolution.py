@@ -215,14 +215,26 @@ def test_vectors() -> None:
         record(("v", {"type": "array", "items": "double"})),
     )
     reading = read(writer, [b"\x04\x02\x04\x00", b"\x04\x06\x08\x00"], reader)
-    assert reading.columns["v"].matrix().tolist() == [[1, 2], [3, 4]]  # type: ignore[union-attr]  # it is a vector
+    assert reading.columns["v"].matrix(2).tolist() == [[1, 2], [3, 4]]  # type: ignore[union-attr]  # it is a vector
     ragged = read(writer, [b"\x04\x02\x04\x00", b"\x00", b"\x02\x02\x02\x06\x00"], reader)
     assert values(ragged, "v") == [[1.0, 2.0], [], [1.0, 3.0]]
-    with pytest.raises(ValueError, match="different lengths"):
-        ragged.columns["v"].matrix()  # type: ignore[union-attr]  # it is a vector
+    with pytest.raises(ValueError, match="not all vectors have 2 items"):
+        ragged.columns["v"].matrix(2)  # type: ignore[union-attr]  # it is a vector
     vectors = ragged.columns["v"].take(np.array([2, 0]))
     assert vectors.objects().tolist() == [[1.0, 3.0], [1.0, 2.0]]
     assert vectors.lengths().tolist() == [2, 2]  # type: ignore[union-attr]  # it is a vector
+
+
+def test_nullable_vectors() -> None:
+    """A vector may be null where the reader says so, whether or not the writer does; its default may be."""
+    vector = {"type": "array", "items": "int"}
+    nullable = record({"name": "v", "type": ["null", vector], "default": None})
+    bodies = [b"\x00", b"\x02\x04\x02\x04\x00", b"\x02\x00"]
+    assert values(read(nullable, bodies), "v") == [None, [1, 2], []]
+    assert values(read(record(("v", vector)), [b"\x04\x02\x04\x00"], nullable), "v") == [[1, 2]]
+    reading = read(nullable, bodies, record(("v", vector)))
+    assert reading.fault.tolist() == [Fault.UNMATCHED, 0, 0]
+    assert values(read(record(), [b"", b""], nullable), "v") == [None, None]
 
 
 def test_vectors_of_unions() -> None:

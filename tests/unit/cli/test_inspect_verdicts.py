@@ -80,6 +80,17 @@ def test_rows_keep_their_verdicts(tmp_path: Path) -> None:
     assert {(v.prefix, v.writer) for v in found} == {(Prefix("raw"), Writer("bank.Payment", "reader"))}
 
 
+def test_vectors(tmp_path: Path) -> None:
+    """An array that is a feature is judged by its items, and shown as a list, also when it is null."""
+    vector = {"type": "array", "items": "int"}
+    fields = [{"name": "v", "type": ["null", vector], "nullPolicy": "nan", "maxItems": 2, "minimum": 0}]
+    (tmp_path / "v.avsc").write_text(json.dumps({"type": "record", "name": "V", "fields": fields}))
+    judge = Judge(Event(schema=tmp_path / "v.avsc", framing="raw"))
+    found = judge.judge(batch(b"\x02\x04\x02\x04\x00", b"\x00", b"\x02\x06\x02\x02\x02\x00", b"\x02\x02\x01\x00"))
+    assert [verdict.values for verdict in found] == [{"v": [1, 2]}, {"v": None}, {"v": [1, 1, 1]}, {"v": [-1]}]
+    assert reasons(found) == [None, None, Reason.TOO_LONG, Reason.BELOW_MINIMUM]
+
+
 @pytest.mark.parametrize(
     ("policy", "tombstone", "reason"), [("skip", True, None), ("dead-letter", False, "empty_value")]
 )

@@ -171,7 +171,7 @@ def test_features_are_those_of_the_training(tmp_path: Path) -> None:
     by_name = LogisticRegression(max_iter=1000).fit(table, outcome(TRAIN))
     with pytest.raises(ConfigurationError, match="was fitted with the columns age"):
         packed(tmp_path / "m", by_name, features=list(reversed(NAMES)), schema=SCHEMA)
-    with pytest.raises(ConfigurationError, match="takes 4 features, 3 are named"):
+    with pytest.raises(ConfigurationError, match="takes 4 columns, the features make 3"):
         packed(tmp_path / "m", features=NAMES[:3], schema=SCHEMA)
     with pytest.raises(ConfigurationError, match="does not know the names"):
         packed(tmp_path / "m", features=None)

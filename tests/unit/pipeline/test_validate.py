@@ -17,6 +17,7 @@ from worker.pipeline.validate import Validated, Validator
 from worker.records import Reason
 
 INF, NAN = float("inf"), float("nan")
+VECTOR = {"type": "array", "items": "double"}
 
 
 def validated(declared: Any, values: list[Any], **words: Any) -> Validated:
@@ -44,9 +45,16 @@ def validated(declared: Any, values: list[Any], **words: Any) -> Validated:
         ("string", {"maxLength": 2}, ["ab", ""], ["abc"], Reason.TOO_LONG),
         ("string", {"pattern": "^[A-Z]{2}$"}, ["AB"], ["Ab", "ABC", ""], Reason.PATTERN_MISMATCH),
         ("bytes", {"maxLength": 2}, [b"ab"], [b"abc"], Reason.TOO_LONG),
+        (VECTOR, {"minItems": 2}, [[1, 2], [0] * 9], [[1], []], Reason.TOO_SHORT),
+        (VECTOR, {"maxItems": 2}, [[1, 2], []], [[1, 2, 3]], Reason.TOO_LONG),
+        (VECTOR, {"minimum": 0}, [[0, 1], []], [[-1, 5], [5, -1], [-1]], Reason.BELOW_MINIMUM),
+        (VECTOR, {"exclusiveMaximum": 5}, [[4.5]], [[5], [1, 6]], Reason.ABOVE_MAXIMUM),
+        (VECTOR, {}, [[0.5]], [[NAN], [0, INF], [-INF, 0]], Reason.NOT_FINITE),
+        (VECTOR, {"allowNaN": True, "maximum": 5}, [[NAN, 5]], [[NAN, 6]], Reason.ABOVE_MAXIMUM),
+        ({"type": "array", "items": "int"}, {"enum": [1, 3]}, [[1, 3, 1], []], [[1, 2]], Reason.NOT_IN_ENUM),
     ],
 )
-def test_each_word(declared: str, rule: dict[str, Any], good: list[Any], bad: list[Any], reason: Reason) -> None:
+def test_each_word(declared: Any, rule: dict[str, Any], good: list[Any], bad: list[Any], reason: Reason) -> None:
     """Each constraint refuses what breaks it and nothing else, and names field and rule."""
     found = validated(declared, [*good, *bad], **rule)
     assert found.rows.tolist() == [100 + i for i in range(len(good))]
@@ -54,7 +62,7 @@ def test_each_word(declared: str, rule: dict[str, Any], good: list[Any], bad: li
     assert [(r.row, r.reason, r.field) for r in found.refusals] == [
         (100 + len(good) + i, reason, "x") for i in range(len(bad))
     ]
-    assert all(r.detail.startswith("x: is ") or "pattern" in r.detail for r in found.refusals)
+    assert all(r.detail.startswith(("x: is ", "x: has ")) or "pattern" in r.detail for r in found.refusals)
 
 
 def test_no_value_in_the_detail() -> None:
@@ -116,6 +124,25 @@ def test_imputing_leaves_the_input() -> None:
     column = NumberColumn(np.array([0.0]), np.array([True]))
     Validator(schema).validate(Columns({"x": column}, 1), np.array([0]))
     assert column.values.tolist() == [0.0]
+
+
+def test_null_vectors() -> None:
+    """A null vector is refused by default; with ``nan`` it passes every rule, and stays null."""
+    found = validated(["null", VECTOR], [None, [1.0]], minItems=1)
+    assert [(r.row, r.reason) for r in found.refusals] == [(100, Reason.NULL_NOT_ALLOWED)]
+    passed = validated(["null", VECTOR], [None, [1.0]], minItems=1, minimum=0, nullPolicy="nan")
+    assert passed.refusals == ()
+    assert passed.columns["x"].objects().tolist() == [None, [1.0]]
+
+
+@given(st.lists(st.lists(st.integers(-2, 12), max_size=4), max_size=30))
+def test_vectors_one_by_one(vectors: list[list[int]]) -> None:
+    """Of ragged vectors each is judged by its own items, and refused once."""
+    found = validated(VECTOR, vectors, minItems=1, maxItems=3, minimum=0, maximum=9)
+    good = [1 <= len(vector) <= 3 and all(0 <= item <= 9 for item in vector) for vector in vectors]
+    assert found.rows.tolist() == [100 + i for i, is_good in enumerate(good) if is_good]
+    assert sorted(r.row for r in found.refusals) == [100 + i for i, is_good in enumerate(good) if not is_good]
+    assert found.columns["x"].objects().tolist() == [v for v, is_good in zip(vectors, good, strict=True) if is_good]
 
 
 def test_first_rule_wins() -> None:
