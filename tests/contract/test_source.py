@@ -68,10 +68,15 @@ def test_round_trip(edges: Edges, group: str) -> None:
         Record("", 0, 0, 1_000, b"key", None),
         Record("", 0, 0, 1_001, None, b"value"),
         Record("", 0, 0, 1_002, b"", b""),
-        Record("", 0, 0, 1_003, b"\x00\xff", b"\xff", (("a", b"1"), ("a", b""), ("n", None))),
+        Record("", 0, 0, 1_003, b"", b"value"),
+        Record("", 0, 0, 1_004, b"key", b""),
+        Record("", 0, 0, 1_005, None, None),
+        Record("", 0, 0, 1_006, b"", None),
+        Record("", 0, 0, 1_007, None, b""),
+        Record("", 0, 0, 1_008, b"\x00\xff", b"\xff", (("a", b"1"), ("a", b""), ("n", None))),
     ]
     edges.write(topic, records)
-    found = read_records(edges.source(topic, group), 4)
+    found = read_records(edges.source(topic, group), len(records))
     assert found == [Record(topic, 0, i, r.timestamp_ms, r.key, r.value, r.headers) for i, r in enumerate(records)]
 
 

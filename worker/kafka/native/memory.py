@@ -15,7 +15,7 @@ Words = npt.NDArray[np.uint64]
 WORD_BYTES: Final = 8
 # Between records that were fetched together lie a few bytes of their frames. Memory comes in pages of at least 4 KiB, so
 # what is between two readable bytes that are closer than that is readable, too.
-_NEAR_BYTES: Final = 256
+NEAR_BYTES: Final = 256
 
 
 class _At:
@@ -43,7 +43,7 @@ class Gathered:
 
 
 def gathered(begin: Words, end: Words) -> Gathered:
-    """Copy the bytes from ``begin[i]`` to ``end[i]``, neighbours in memory together; begin == end: nothing is copied.
+    """Copy the bytes from ``begin[i]`` to ``end[i]``, neighbours in memory together; of what is empty nothing is copied.
 
     Raises nothing, but reads what it is told to: the addresses must be those of live objects.
     """
@@ -52,7 +52,7 @@ def gathered(begin: Words, end: Words) -> Gathered:
     if not len(some):
         return Gathered(b"", shift)
     first, last = begin[some], end[some]
-    apart = (first[1:] < last[:-1]) | (first[1:] - last[:-1] > _NEAR_BYTES)
+    apart = (first[1:] < last[:-1]) | (first[1:] - last[:-1] > NEAR_BYTES)
     starts = np.concatenate(([0], np.flatnonzero(apart) + 1))
     run_begin = first[starts]
     run_end = last[np.concatenate((starts[1:] - 1, [len(some) - 1]))]

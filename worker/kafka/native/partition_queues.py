@@ -20,13 +20,12 @@ from confluent_kafka import Consumer, KafkaError
 
 from worker.kafka.native.headers import headers_of
 from worker.kafka.native.library import Library, handle_of
-from worker.kafka.native.memory import WORD_BYTES, Words, gathered, words_at
+from worker.kafka.native.memory import NEAR_BYTES, WORD_BYTES, Gathered, Words, gathered, words_at
 from worker.records import IntArray, RecordBatch, Slices
 
 # rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
 _ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET, _WORDS = 0, 3, 4, 5, 6, 7, 8
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
-_NOWHERE: Final = np.uint64(2**64 - 1)
 _LONGEST_WAIT_SECONDS = 0.1
 
 
@@ -158,28 +157,24 @@ class PartitionQueues:
 
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
-    """Keys and values in one buffer: they lie side by side, and are copied together.
-
-    All but empty ones, which lie in the library itself.
-    """
+    """Keys and values; in one buffer where each value lies behind its key, as in what was fetched from a broker of today."""
     key, value = words[_KEY], words[_VALUE]
     key_end, value_end = key + words[_KEY_LENGTH], value + words[_VALUE_LENGTH]
+    # Empty ones lie somewhere in the library itself.
     no_key, no_value = key_end == key, value_end == value
-    begin = np.minimum(np.where(no_key, _NOWHERE, key), np.where(no_value, _NOWHERE, value))
-    end = np.maximum(np.where(no_key, 0, key_end), np.where(no_value, 0, value_end))
-    content = gathered(begin, end)
-    return _slices(content.buffer, key, key_end, content.shift), _slices(
-        content.buffer, value, value_end, content.shift
-    )
+    beside = no_key | no_value | ((value >= key_end) & (value - key_end <= NEAR_BYTES))
+    if not beside.all():
+        keys, values = gathered(key, key_end), gathered(value, value_end)
+    else:
+        begin, end = np.where(no_key, value, key), np.where(no_value, key_end, value_end)
+        keys = values = gathered(begin, np.where(no_key & no_value, begin, end))
+    return _slices(keys, key, key_end), _slices(values, value, value_end)
 
 
-def _slices(buffer: bytes, start: Words, end: Words, shift: IntArray) -> Slices:
+def _slices(content: Gathered, start: Words, end: Words) -> Slices:
+    first, last = start.view(np.int64) + content.shift, end.view(np.int64) + content.shift
     empty = start == end
-    if not empty.any():
-        return Slices(buffer, start.view(np.int64) + shift, end.view(np.int64) + shift)
-    nothing = np.where(start == 0, -1, 0)
-    return Slices(
-        buffer,
-        np.where(empty, nothing, start.view(np.int64) + shift),
-        np.where(empty, nothing, end.view(np.int64) + shift),
-    )
+    if empty.any():
+        nothing = np.where(start == 0, -1, 0)
+        first, last = np.where(empty, nothing, first), np.where(empty, nothing, last)
+    return Slices(content.buffer, first, last)
