@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from worker.avro.schema import Field, RecordSchema
 from worker.columns import Column, Columns, NumberColumn, TextColumn, VectorColumn
+from worker.pipeline.screen import Screen
 from worker.records import BoolArray, IntArray, Reason, Refusal, Stage
 
 
@@ -38,14 +39,16 @@ class Validator:
     """The constraints of one schema, ready to be checked on columns."""
 
     def __init__(self, schema: RecordSchema) -> None:
-        self._fields = schema.fields
+        self._imputing = [field for field in schema.fields if field.constraints.null_policy == "impute"]
+        self._screen = Screen.of(schema.fields)
 
     def validate(self, columns: Columns, rows: IntArray) -> Validated:
         """Check columns whose row i is batch row ``rows[i]``."""
+        for field in self._imputing:
+            columns = _imputed(field, columns)
         sound = np.ones(len(columns), np.bool_)
         refusals: list[Refusal] = []
-        for field in self._fields:
-            columns = _imputed(field, columns)
+        for field in self._screen.suspects(columns):
             for breach in _breaches(field, columns[field.name]):
                 for i in np.flatnonzero(breach.rows & sound).tolist():
                     detail = f"{field.name}: {breach.rule}"
@@ -59,7 +62,7 @@ class Validator:
 
 def _imputed(field: Field, columns: Columns) -> Columns:
     column, rules = columns[field.name], field.constraints
-    if isinstance(column, VectorColumn) or column.null is None or rules.null_policy != "impute":
+    if isinstance(column, VectorColumn) or column.null is None:
         return columns
     if isinstance(column, TextColumn):
         return columns.with_column(field.name, column.filled(str(rules.impute).encode()))
