@@ -47,15 +47,15 @@ class Screen:
     def _sound(self, columns: Columns) -> BoolArray:
         """Which fields of the block are sound in every row, bool of shape (fields of the block,)."""
         block = np.empty((len(self.block), len(columns)))
-        for row, low, field in zip(block, self.low, self.block, strict=True):
-            column = columns[field.name]
-            if not isinstance(column, NumberColumn):
-                row[:] = np.nan
-                continue
-            with np.errstate(invalid="ignore"):  # a signalling NaN says so
+        with np.errstate(invalid="ignore"):  # a signalling NaN says so when it is widened
+            for row, low, field in zip(block, self.low, self.block, strict=True):
+                column = columns[field.name]
+                if not isinstance(column, NumberColumn):
+                    row[:] = np.nan
+                    continue
                 row[:] = column.values
-            if column.null is not None:
-                row[column.null] = np.nan if field.constraints.null_policy == "refuse" else low
+                if column.null is not None:
+                    row[column.null] = np.nan if field.constraints.null_policy == "refuse" else low
         # An extreme among which there is a NaN is NaN, which is within no bounds.
         sound: BoolArray = (block.min(axis=1) >= self.low) & (block.max(axis=1) <= self.high)
         return sound
