@@ -1,8 +1,12 @@
-"""Predictions to bytes: single-object encoding (``C3 01``, fingerprint, body), written by columns into one buffer."""
+"""Predictions to bytes: single-object encoding (``C3 01``, fingerprint, body), written by columns into one buffer.
+
+A few predictions are written one by one: columns cost much a batch and little a row. Both give the same bytes.
+"""
 
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +23,11 @@ FIELDS = (
     *("label", "score", "probabilities", "source_partition", "source_offset"),
 )
 ROLES = ("primary", "fallback", "default")
+FEW_ROWS = 100
+"""Up to so many are written one by one (measured: 1.3 µs each, against 150 µs and 0.2 µs each)."""
+_MORE = 0x80
+_OCTETS = [bytes([octet]) for octet in range(_MORE)]
+_DOUBLE = struct.Struct("<d").pack
 _NULL, _NOT_NULL, _END_OF_ARRAY = b"\x00", b"\x02", b"\x00"
 _VARINTS = 4  # of the id's length, the time, the partition and the offset
 # All rows have room for the longest id; one that is out of all proportion gets a buffer of its own.
@@ -67,11 +76,51 @@ class PredictionEncoder:
 
     def encode(self, batch: RecordBatch, predicted: Predicted) -> Slices:
         """The values of the predictions, in the order of ``predicted.rows``."""
+        if len(predicted.rows) <= FEW_ROWS:
+            return self.encode_by_record(batch, predicted)
+        return self.encode_by_column(batch, predicted)
+
+    def encode_by_record(self, batch: RecordBatch, predicted: Predicted) -> Slices:
+        """As ``encode``, without columns."""
+        scores, rows = predicted.scores, predicted.rows
+        tails, chances = self._tails(scores.classes), scores.probabilities
+        labels = [0] * len(rows) if scores.label is None else scores.label.tolist()
+        count = 0 if chances is None else chances.shape[1]
+        doubles = struct.Struct(f"<{count}d").pack
+        array = _long(count) if count else b""
+        written = [
+            b"".join(
+                (
+                    self._prefix,
+                    _long(len(event_id)),
+                    event_id,
+                    _long(time_ms),
+                    tails[label],
+                    _DOUBLE(score),
+                    array,
+                    doubles(*chance),
+                    _END_OF_ARRAY,
+                    _long(partition),
+                    _long(offset),
+                )
+            )
+            for event_id, time_ms, label, score, chance, partition, offset in zip(
+                predicted.event_ids.to_list(),
+                predicted.event_times_ms.tolist(),
+                labels,
+                scores.score.tolist(),
+                [()] * len(rows) if chances is None else chances.tolist(),
+                batch.partition[rows].tolist(),
+                batch.offset[rows].tolist(),
+                strict=True,
+            )
+        ]
+        return Slices.of(written)
+
+    def encode_by_column(self, batch: RecordBatch, predicted: Predicted) -> Slices:
+        """As ``encode``, whatever the number of rows."""
         rows, scores, ids = predicted.rows, predicted.scores, padded(predicted.event_ids)
-        labels = [_NOT_NULL + _string(name) for name in scores.classes] or [_NULL]
-        # The constant bytes carry the label, which is one of few: a copy of them for each.
-        tails = [self._model + label for label in labels]
-        chances = scores.probabilities
+        tails, chances = self._tails(scores.classes), scores.probabilities
         width = SINGLE_OBJECT_BYTES + int((ids.end - ids.start).max(initial=0)) + max(map(len, tails))
         width += WORD * (1 + len(scores.classes)) + (_VARINTS + 1) * LONGEST_VARINT
         if width * len(rows) > _LARGEST_BUFFER_BYTES and len(rows) > 1:
@@ -96,6 +145,10 @@ class PredictionEncoder:
         out.long(batch.offset[rows])
         return out.slices()
 
+    def _tails(self, classes: tuple[str, ...]) -> list[bytes]:
+        """The constant bytes with the label, which is one of few: a copy for each; without classes, one without label."""
+        return [self._model + label for label in [_NOT_NULL + _string(name) for name in classes] or [_NULL]]
+
 
 def _string(text: str) -> bytes:
     content = text.encode()
@@ -104,6 +157,12 @@ def _string(text: str) -> bytes:
 
 def _long(value: int) -> bytes:
     """One zigzag varint."""
-    row = ByteRows(1, LONGEST_VARINT)
-    row.long(np.array([value], np.int64))
-    return row.slices()[0] or b""
+    rest = (value << 1) ^ (value >> 63)
+    if rest < _MORE:
+        return _OCTETS[rest]
+    out = bytearray()
+    while rest >= _MORE:
+        out.append(rest & 0x7F | _MORE)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)

@@ -95,7 +95,9 @@ class ByteRows:
 
 
 def padded(slices: Slices) -> Slices:
-    """The same, with room behind the last byte for a word to be read."""
+    """The same, with room behind the last byte for a word to be read; the buffer is copied only for want of that."""
+    if len(slices.buffer) >= int(slices.end.max(initial=0)) + WORD:
+        return slices
     return Slices(bytes(slices.buffer) + bytes(WORD), slices.start, slices.end)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from worker.records import BoolArray, IntArray, Slices
 
+_FEW_ROWS = 12
 LONGEST_CODE = 7
 """Bytes of a text that fit one word together with their number."""
 PAD_BYTES = 64
@@ -207,9 +208,14 @@ _ODD = np.array([0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64 | 1 for i in range(WID
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Categories, hashed so that a column finds its own by one binary search and one comparison a row."""
+    """Categories, hashed so that a column finds its own by one binary search and one comparison a row.
 
-    categories: tuple[bytes, ...]
+    ``is_exact``: one category a hash, none too long for words. Only then the search can't miss; otherwise, and for a few
+    rows, each row is looked up in ``places``.
+    """
+
+    places: dict[bytes, int]
+    is_exact: bool
     words: Words
     lengths: IntArray
     hashes: Words
@@ -224,18 +230,15 @@ class _Table:
         words = words_of(padded(b"".join(own)), np.cumsum(lengths) - lengths, lengths, count)
         hashes = _hashes(words, lengths)
         order = np.argsort(hashes, kind="stable")
-        return _Table(categories, words, lengths, hashes[order], order)
-
-    @property
-    def is_exact(self) -> bool:
-        """One category a hash, none too long for words: then the search can't miss."""
-        longest = max(map(len, self.categories), default=0)
-        return bool(self.categories) and longest <= PAD_BYTES and not (self.hashes[1:] == self.hashes[:-1]).any()
+        hashes = hashes[order]
+        is_exact = bool(own) and max(map(len, categories)) <= PAD_BYTES and not (hashes[1:] == hashes[:-1]).any()
+        places = {category: i for i, category in reversed(list(enumerate(categories)))}
+        return _Table(places, is_exact, words, lengths, hashes, order)
 
     def find(self, column: TextColumn) -> IntArray:
-        lengths = column.end - column.start
-        if not self.is_exact:
+        if not self.is_exact or len(column) <= _FEW_ROWS:
             return self._find_by_row(column)
+        lengths = column.end - column.start
         words = words_of(column.pool, column.start, lengths, self.words.shape[1])
         place = np.searchsorted(self.hashes, _hashes(words, lengths))
         candidate = self.order.take(place, mode="clip")
@@ -245,9 +248,8 @@ class _Table:
         return np.where(same, candidate, -1)
 
     def _find_by_row(self, column: TextColumn) -> IntArray:
-        index = {category: i for i, category in reversed(list(enumerate(self.categories)))}
-        places = zip(column.start.tolist(), column.end.tolist(), strict=True)
-        return np.fromiter((index.get(column.pool[s:e], -1) for s, e in places), np.int64, len(column))
+        rows = zip(column.start.tolist(), column.end.tolist(), strict=True)
+        return np.fromiter((self.places.get(column.pool[s:e], -1) for s, e in rows), np.int64, len(column))
 
 
 def _hashes(words: Words, lengths: IntArray) -> Words:

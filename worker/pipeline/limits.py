@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -69,9 +69,12 @@ class DeadLetterLimits:
         refused = np.zeros(len(batch), np.bool_)
         refused[refusals.rows] = True
         after = {}
-        for partition in np.unique(batch.partition).tolist():
+        for partition, records in enumerate(np.bincount(batch.partition).tolist()):
+            if not records:
+                continue
             tp = TopicPartition(batch.topic, partition)
-            after[tp] = self._advanced(self._counters.get(tp, Counters()), refused[batch.partition == partition])
+            among = refused[batch.partition == partition] if refusals else None
+            after[tp] = self._advanced(self._counters.get(tp, Counters()), records, among)
         return after
 
     def accept(self, counters: Mapping[TopicPartition, Counters]) -> None:
@@ -81,29 +84,29 @@ class DeadLetterLimits:
         """What is committed beside the offsets."""
         return {tp: self._text(c) for tp, c in counters.items()}
 
-    def _advanced(self, before: Counters, refused: BoolArray) -> Counters:
-        """The window forgets by halving, so that it always spans between one and two windows of records."""
-        policy, count = self.policy, int(refused.sum())
-        seen, bad = before.seen + len(refused), before.refused + count
-        longest, last = _runs(refused, before.consecutive)
-        after = Counters(seen, bad, last)
+    def _advanced(self, before: Counters, records: int, refused: BoolArray | None) -> Counters:
+        """After so many records, of which ``refused`` were (None: none was).
+
+        The window forgets by halving, so that it always spans between one and two windows of records.
+        """
+        policy, seen, bad = self.policy, before.seen + records, before.refused
+        longest, last = before.consecutive, 0
+        if refused is not None:
+            bad += int(refused.sum())
+            longest, last = _runs(refused, before.consecutive)
         if policy.max_consecutive and longest >= policy.max_consecutive:
-            return replace(after, tripped=f"{longest} refused in a row")
+            return Counters(seen, bad, last, f"{longest} refused in a row")
         if policy.max_ratio < 1 and seen >= policy.window_records and bad > policy.max_ratio * seen:
-            return replace(after, tripped=f"{bad} of {seen} refused")
-        while after.seen >= 2 * policy.window_records:
-            after = replace(after, seen=after.seen // 2, refused=after.refused // 2)
-        return after
+            return Counters(seen, bad, last, f"{bad} of {seen} refused")
+        while seen >= 2 * policy.window_records:
+            seen, bad = seen // 2, bad // 2
+        return Counters(seen, bad, last)
 
     def _text(self, counters: Counters) -> str:
-        known = {
-            "v": _VERSION,
-            "digest": self.policy.digest,
-            "seen": counters.seen,
-            "refused": counters.refused,
-            "run": counters.consecutive,
-        }
-        return json.dumps(known | ({"tripped": counters.tripped} if counters.tripped else {}), separators=(",", ":"))
+        tripped = f',"tripped":{json.dumps(counters.tripped)}' if counters.tripped else ""
+        seen, refused, run = counters.seen, counters.refused, counters.consecutive
+        # Written for each partition of each batch, so not by way of a dictionary.
+        return f'{{"v":{_VERSION},"digest":{json.dumps(self.policy.digest)},"seen":{seen},"refused":{refused},"run":{run}{tripped}}}'
 
     def _parse(self, text: str) -> Counters:
         """The counters that somebody committed; another digest, or foreign metadata, starts afresh."""

@@ -66,7 +66,9 @@ class Pipeline:
         refusals = Refusals.joined(found)
         outgoing = []
         if prediction and len(prediction.rows):
-            columns = valid.columns.take(np.searchsorted(valid.rows, prediction.rows))
+            columns = valid.columns
+            if len(prediction.rows) < len(valid.rows):
+                columns = columns.take(np.searchsorted(valid.rows, prediction.rows))
             predicted = Predicted(
                 rows=prediction.rows,
                 scores=prediction.scores,

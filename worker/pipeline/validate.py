@@ -15,6 +15,7 @@ import numpy.typing as npt
 from worker.avro.constraints import Constraints
 from worker.avro.schema import Field, RecordSchema
 from worker.columns import Column, Columns, NumberColumn, TextColumn, VectorColumn
+from worker.pipeline.screen import Screen
 from worker.records import BoolArray, Cause, IntArray, Reason, Refusals, Stage
 
 
@@ -40,15 +41,17 @@ class Validator:
     """The constraints of one schema, ready to be checked on columns; ``lengths``: of the model's vectors, by field."""
 
     def __init__(self, schema: RecordSchema, lengths: Mapping[str, int] | None = None) -> None:
-        self._fields = schema.fields
+        self._imputing = [field for field in schema.fields if field.constraints.null_policy == "impute"]
+        self._screen = Screen.of(schema.fields)
         self._lengths = lengths or {}
 
     def validate(self, columns: Columns, rows: IntArray) -> Validated:
         """Check columns whose row i is batch row ``rows[i]``."""
+        for field in self._imputing:
+            columns = _imputed(field, columns)
         sound = np.ones(len(columns), np.bool_)
         refusals: list[Refusals] = []
-        for field in self._fields:
-            columns = _imputed(field, columns)
+        for field in self._screen.suspects(columns):
             for breach in _breaches(field, columns[field.name], self._lengths.get(field.name)):
                 cause = Cause(Stage.VALIDATE, breach.reason, f"{field.name}: {breach.rule}", field.name)
                 refusals.append(Refusals.alike(rows[breach.rows & sound], cause))
@@ -61,7 +64,7 @@ class Validator:
 
 def _imputed(field: Field, columns: Columns) -> Columns:
     column, rules = columns[field.name], field.constraints
-    if column.null is None or rules.null_policy != "impute" or isinstance(column, VectorColumn):
+    if column.null is None or isinstance(column, VectorColumn):
         return columns
     if isinstance(column, TextColumn):
         return columns.with_column(field.name, column.filled(str(rules.impute).encode()))

@@ -68,16 +68,18 @@ class RecordBatch:
 
     def first_offsets(self) -> dict[TopicPartition, int]:
         """Where each partition must be read again from, should the batch be given up."""
-        partitions, first = np.unique(self.partition, return_index=True)
-        return self._positions(partitions, self.offset[first])
+        return self._last_of_each(self.partition[::-1], self.offset[::-1])
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """What may be committed once everything that came of the batch is durable: always the *next* offset."""
-        partitions, from_the_end = np.unique(self.partition[::-1], return_index=True)
-        return self._positions(partitions, self.offset[::-1][from_the_end] + 1)
+        return self._last_of_each(self.partition, self.offset + 1)
 
-    def _positions(self, partitions: IntArray, offsets: IntArray) -> dict[TopicPartition, int]:
-        pairs = zip(partitions.tolist(), offsets.tolist(), strict=True)
+    def _last_of_each(self, partition: IntArray, offset: IntArray) -> dict[TopicPartition, int]:
+        """By partition, in ascending order, the last of its offsets in the given order of the rows."""
+        last = np.full(int(partition.max(initial=-1)) + 1, -1, np.int64)
+        last[partition] = offset  # of a place that is named repeatedly, the last value stays
+        found = np.flatnonzero(last >= 0)
+        pairs = zip(found.tolist(), last[found].tolist(), strict=True)
         return {TopicPartition(self.topic, partition): offset for partition, offset in pairs}
 
     @staticmethod

@@ -10,11 +10,13 @@ from pathlib import Path
 import fastavro
 import numpy as np
 from fastavro.schema import fingerprint, to_parsing_canonical_form
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.avro.samples import batch
 from worker.avro.encode import Predicted, PredictionEncoder, ServedBy
 from worker.columns import Scores
-from worker.records import Slices
+from worker.records import RecordBatch, Slices
 from worker.shipped import output_schema
 
 TEXT = (Path(__file__).parents[3] / "schemas" / "prediction.avsc").read_text()
@@ -87,3 +89,30 @@ def test_golden_bytes() -> None:
 def test_the_shipped_schema() -> None:
     """The schema that is installed is the one in the repository."""
     assert output_schema("prediction") == TEXT
+
+
+_LONGS = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=200), _LONGS, st.floats(), st.floats()), min_size=1, max_size=12),
+    st.lists(st.text(max_size=9), max_size=3),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**63 - 1),
+)
+def test_by_record_and_by_column(
+    drawn: list[tuple[bytes, int, float, float]], names: list[str], partition: int, offset: int
+) -> None:
+    """A few predictions, written one by one, have the bytes that they have among many."""
+    count, classes = len(drawn), tuple(names)
+    ids, times, scores, chances = zip(*drawn, strict=True)
+    label = np.arange(count) % len(classes) if classes else None
+    found = Scores(np.array(scores), classes, label, np.outer(chances, np.ones(len(classes))) if classes else None)
+    rows = np.arange(count)
+    source = RecordBatch(
+        "events", np.full(count, partition), np.full(count, offset), rows, Slices.of([None] * count), Slices.of(ids)
+    )
+    given_rows = Predicted(rows, found, Slices.of(ids), np.array(times, np.int64))
+    encoder = PredictionEncoder(TEXT, SERVED_BY)
+    by_record = encoder.encode_by_record(source, given_rows).to_list()
+    assert by_record == encoder.encode_by_column(source, given_rows).to_list()

@@ -44,6 +44,8 @@ def after(limits: DeadLetterLimits, pattern: str) -> Counters:
         ([".x.x.x.x.x"], ""),
         (["xxx", ".", "xxx"], ""),
         ([".xx.xx.x", "x."], "6 of 10 refused"),
+        (["xxx.xxx", "..."], "6 of 10 refused"),
+        (["xxx", ".", "x"], ""),
     ],
 )
 def test_trips(patterns: list[str], verdict: str) -> None:

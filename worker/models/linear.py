@@ -1,0 +1,86 @@
+"""The arithmetic of a logistic regression, without what scikit-learn asks about its input on every call.
+
+Of the 260 µs that a pipeline of imputer, scaler and regression takes for a few rows, the arithmetic is a tenth. What is
+computed here is the same, operation by operation; ``BundlePredictor`` compares the bits before it relies on that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worker.records import FloatArray
+
+_REGRESSION = "sklearn.linear_model._logistic.LogisticRegression"
+_SCALER = "sklearn.preprocessing._data.StandardScaler"
+_IMPUTER = "sklearn.impute._base.SimpleImputer"
+_PIPELINE = "sklearn.pipeline.Pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryLogistic:
+    """Imputer and scaler, either or neither, before a regression of two classes; ``None``: no such step."""
+
+    fill: FloatArray | None
+    mean: FloatArray | None
+    scale: FloatArray | None
+    coefficients: FloatArray
+    intercept: FloatArray
+    expit: Any
+
+    @staticmethod
+    def of(model: Any) -> BinaryLogistic | None:
+        """None for a model that is anything else."""
+        steps = [step for _, step in model.steps] if _name(model) == _PIPELINE else [model]
+        names = [_name(step) for step in steps]
+        known = dict(zip(names, steps, strict=True))
+        if names != [name for name in (_IMPUTER, _SCALER, _REGRESSION) if name in known] or _REGRESSION not in known:
+            return None
+        imputer, scaler, regression = known.get(_IMPUTER), known.get(_SCALER), known[_REGRESSION]
+        if len(regression.classes_) != 2 or (imputer is not None and not _fills_all(imputer)):
+            return None
+        from scipy.special import expit  # noqa: PLC0415 - loaded by the regression's own module, and by no other model's
+
+        found = BinaryLogistic(
+            fill=imputer.statistics_ if imputer else None,
+            mean=scaler.mean_ if scaler and scaler.with_mean else None,
+            scale=scaler.scale_ if scaler and scaler.with_std else None,
+            coefficients=regression.coef_,
+            intercept=regression.intercept_,
+            expit=expit,
+        )
+        return found if found._is_plain() else None
+
+    def probabilities(self, matrix: FloatArray) -> FloatArray | None:
+        """float64 (rows, 2), as the model's ``predict_proba``; None where the model should be asked itself.
+
+        That is where it may have to refuse: for infinity, and for NaN that nobody fills. NaN may be filled in
+        ``matrix``, which changes nothing for the model.
+        """
+        if self.fill is not None:
+            np.copyto(matrix, self.fill, where=np.isnan(matrix))
+        if self.mean is not None:
+            matrix = matrix - self.mean
+        if self.scale is not None:
+            matrix = matrix / self.scale
+        if not np.isfinite(matrix.sum()):
+            return None
+        positive = self.expit((matrix @ self.coefficients.T + self.intercept)[:, 0])
+        return np.stack([1 - positive, positive], axis=1)
+
+    def _is_plain(self) -> bool:
+        parts = (self.fill, self.mean, self.scale, self.coefficients, self.intercept)
+        return all(part is None or (part.dtype == np.float64 and bool(np.isfinite(part).all())) for part in parts)
+
+
+def _name(part: Any) -> str:
+    """Without an import of what it names: a model of other libraries needs none of these classes."""
+    return f"{type(part).__module__}.{type(part).__qualname__}"
+
+
+def _fills_all(imputer: Any) -> bool:
+    """Whether NaN is what is missing, and nothing but it is replaced."""
+    missing = imputer.missing_values
+    return isinstance(missing, float) and missing != missing and not imputer.add_indicator  # noqa: PLR0124 - NaN
