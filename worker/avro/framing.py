@@ -64,6 +64,8 @@ def frame_raw(batch: RecordBatch, schema: RecordSchema, max_bytes: int) -> Frame
 def frame_detected(batch: RecordBatch, lookup: SchemaLookup, max_bytes: int) -> Framed:
     """Group the rows by the prefix or header they carry; a row without a known framing or schema is refused."""
     claims = headed(batch, SCHEMA_HEADER) if batch.headers else None
+    if (claims is None or not len(claims.spoken_for)) and (framed := _all_alike(batch, lookup, max_bytes)):
+        return framed
     minimum = np.full(len(batch), CONFLUENT_BYTES)
     if claims is not None:
         minimum[claims.spoken_for] = 0
@@ -75,6 +77,33 @@ def frame_detected(batch: RecordBatch, lookup: SchemaLookup, max_bytes: int) -> 
     _group_prefixed(batch, sized, grouping)
     refusals = Refusals.joined(grouping.refusals)
     return Framed(tuple(grouping.schemas), tuple(grouping.groups), grouping.body_start, refusals, tombstones)
+
+
+def _all_alike(batch: RecordBatch, lookup: SchemaLookup, max_bytes: int) -> Framed | None:
+    """The usual case, at a glance: all begin with the same prefix, of a known schema. None: look more closely."""
+    values = batch.values
+    length = values.end - values.start
+    if not len(batch) or values.start.min() < 0 or length.min() < SINGLE_OBJECT_BYTES or length.max() > max_bytes:
+        return None
+    octets = values.octets(SINGLE_OBJECT_BYTES)
+    prefix, key = octets[0].tobytes(), _key(octets[0].tobytes())
+    width = SINGLE_OBJECT_BYTES if prefix.startswith(SINGLE_OBJECT_MARKER) else CONFLUENT_BYTES
+    if key is None or (len(octets) > 1 and (octets[1:, :width] != octets[0, :width]).any()):
+        return None
+    try:
+        schema = lookup(key)
+    except (UnknownSchema, ValueError):
+        return None
+    return Framed((schema,), (np.arange(len(batch)),), values.start + width, Refusals.none(), np.empty(0, np.int64))
+
+
+def _key(prefix: bytes) -> int | bytes | None:
+    """What a prefix of ``SINGLE_OBJECT_BYTES`` names; None if it is none."""
+    if prefix.startswith(SINGLE_OBJECT_MARKER):
+        return prefix[len(SINGLE_OBJECT_MARKER) :]
+    if prefix.startswith(CONFLUENT_MARKER):
+        return int.from_bytes(prefix[len(CONFLUENT_MARKER) : CONFLUENT_BYTES], "big", signed=True)
+    return None
 
 
 @dataclass(slots=True)

@@ -103,6 +103,8 @@ class Refusals:
 
     def among(self, rows: IntArray) -> Refusals:
         """Of row ``rows[i]`` what is said here of row i."""
+        if not len(self):
+            return self
         return Refusals(rows[self.rows], self.kind, self.causes)
 
     def in_order(self) -> Refusals:
@@ -126,8 +128,9 @@ class Refusals:
     @staticmethod
     def joined(parts: Sequence[Refusals]) -> Refusals:
         """One after the other; equal causes become one."""
-        if not parts:
-            return Refusals.none()
+        parts = [part for part in parts if len(part)]
+        if len(parts) < 2:
+            return parts[0] if parts else Refusals.none()
         numbers: dict[Cause, int] = {}
         known = np.array([numbers.setdefault(c, len(numbers)) for part in parts for c in part.causes], np.int64)
         first = np.cumsum([0, *(len(part.causes) for part in parts[:-1])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 import numpy as np
@@ -59,21 +60,20 @@ class Outbox:
             self._library.topic_destroy(self._topics.popitem()[1])
 
     def _put_plain(self, batch: OutgoingBatch) -> None:
-        """One call a partition.
+        """One call for neighbours of one partition.
 
         Told the partitions one by one, ``rd_kafka_produce_batch`` would add a partition that it does not know yet to
         the transaction as number -1.
         """
-        order = np.argsort(batch.partition, kind="stable")
         messages = np.zeros(len(batch), _MESSAGE)
-        messages["value"], messages["value_length"], values = _placed(batch.values.take(order))
-        messages["key"], messages["key_length"], keys = _placed(batch.keys.take(order))
-        partitions, first = np.unique(batch.partition[order], return_index=True)
-        bounds = [*first.tolist(), len(messages)]
+        messages["value"], messages["value_length"], values = _placed(batch.values)
+        messages["key"], messages["key_length"], keys = _placed(batch.keys)
+        others = np.flatnonzero(batch.partition[1:] != batch.partition[:-1]) + 1
+        bounds = [0, *others.tolist(), len(messages)]
         topic, address, taken = self._topic(batch.topic), messages.ctypes.data, 0
-        for i, partition in enumerate(partitions.tolist()):
-            at = address + bounds[i] * _MESSAGE.itemsize
-            taken += self._library.produce_batch(topic, partition, _COPY, at, bounds[i + 1] - bounds[i])
+        for first, last in itertools.pairwise(bounds):
+            at = address + first * _MESSAGE.itemsize
+            taken += self._library.produce_batch(topic, int(batch.partition[first]), _COPY, at, last - first)
         del values, keys  # copied by now
         if taken != len(messages):
             code = int(messages["error"][np.flatnonzero(messages["error"])[0]])
@@ -106,6 +106,8 @@ def _placed(slices: Slices) -> tuple[Rows, Rows, Rows]:
     """Addresses (0 for null), lengths, and what keeps the bytes alive."""
     base, data = address_of(slices.buffer)
     null = slices.start < 0
+    if not null.any():
+        return base + slices.start, slices.end - slices.start, data
     return np.where(null, 0, base + slices.start), np.where(null, 0, slices.end - slices.start), data
 
 

@@ -8,6 +8,7 @@ was revoked, or was sought in, never come out of its queue: librdkafka drops wha
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import select
@@ -25,8 +26,19 @@ from worker.records import IntArray, RecordBatch, Slices
 
 # rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
 _ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET, _WORDS = 0, 3, 4, 5, 6, 7, 8
+FEW: Final = 12
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
 _LONGEST_WAIT_SECONDS = 0.1
+
+
+class _Message(ctypes.Structure):
+    """rd_kafka_message_t; its members are read one by one."""
+
+    _fields_ = (
+        *(("error", ctypes.c_int), ("topic", ctypes.c_void_p), ("partition", ctypes.c_int32)),
+        *(("value", ctypes.c_void_p), ("value_length", ctypes.c_size_t)),
+        *(("key", ctypes.c_void_p), ("key_length", ctypes.c_size_t), ("offset", ctypes.c_int64)),
+    )
 
 
 class PartitionQueues:
@@ -113,6 +125,8 @@ class PartitionQueues:
         return waiting, counts
 
     def _batch(self, pointers: Words, partition: IntArray) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
+        if len(pointers) <= FEW and (few := self._few(pointers.tolist(), partition)) is not None:
+            return few, []
         words = words_at(pointers, _WORDS)
         failed = (words[_ERROR] & _ERROR_BITS) != 0
         errors: list[tuple[int, KafkaError]] = []
@@ -121,18 +135,25 @@ class PartitionQueues:
             pointers, partition, words = pointers[~failed], partition[~failed], words[:, ~failed]
             if not len(pointers):
                 return None, errors
-        places = pointers.tolist()
-        keys, values = _contents(words)
+        return self._records(pointers.tolist(), partition, words[_OFFSET].view(np.int64), *_contents(words)), errors
+
+    def _few(self, places: list[int], partition: IntArray) -> RecordBatch | None:
+        """A batch of few records, where a fixed cost would be the most of it; None if there is an error among them."""
+        messages = [_Message.from_address(place) for place in places]
+        if any(message.error for message in messages):
+            return None
+        offset = np.array([message.offset for message in messages], np.int64)
+        keys = Slices.of([_bytes_at(message.key, message.key_length) for message in messages])
+        values = Slices.of([_bytes_at(message.value, message.value_length) for message in messages])
+        return self._records(places, partition, offset, keys, values)
+
+    def _records(
+        self, places: list[int], partition: IntArray, offset: IntArray, keys: Slices, values: Slices
+    ) -> RecordBatch:
         timestamps = map(self._library.message_timestamp, places, itertools.repeat(None))
-        return RecordBatch(
-            topic=self._topic,
-            partition=partition,
-            offset=words[_OFFSET].view(np.int64),
-            timestamp_ms=np.fromiter(timestamps, np.int64, len(places)),
-            keys=keys,
-            values=values,
-            headers=headers_of(self._library, places),
-        ), errors
+        timestamp_ms = np.fromiter(timestamps, np.int64, len(places))
+        headers = headers_of(self._library, places)
+        return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers)
 
     def _errors(self, codes: Words, pointers: Words, partition: IntArray) -> list[tuple[int, KafkaError]]:
         numbers = (codes & _ERROR_BITS).astype(np.uint32).view(np.int32).tolist()
@@ -178,3 +199,7 @@ def _slices(content: Gathered, start: Words, end: Words) -> Slices:
         nothing = np.where(start == 0, -1, 0)
         first, last = np.where(empty, nothing, first), np.where(empty, nothing, last)
     return Slices(content.buffer, first, last)
+
+
+def _bytes_at(address: int | None, length: int) -> bytes | None:
+    return None if address is None else ctypes.string_at(address, length)
