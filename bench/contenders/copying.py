@@ -14,8 +14,6 @@ from bench.contenders.meter import Meter
 from bench.contenders.run import Run
 from worker.kafka.config import consumer_config, producer_config
 
-BATCH_RECORDS = 10_000
-
 
 def copying(run: Run, meter: Meter) -> None:
     """Exactly once or at least once, by the run's mode."""
@@ -27,7 +25,7 @@ def copying(run: Run, meter: Meter) -> None:
     if transactional:
         producer.init_transactions(30)
     while not meter.done:
-        messages = _batch(consumer)
+        messages = _batch(consumer, settings.delivery.max_batch_records)
         if not messages:
             continue
         meter.polled()
@@ -45,11 +43,11 @@ def copying(run: Run, meter: Meter) -> None:
     consumer.close()
 
 
-def _batch(consumer: Consumer) -> list[Message]:
+def _batch(consumer: Consumer, most: int) -> list[Message]:
     first = consumer.poll(0.5)
     if first is None:
         return []
-    return [m for m in (first, *consumer.consume(BATCH_RECORDS - 1, 0)) if m.error() is None]
+    return [m for m in (first, *consumer.consume(most - 1, 0)) if m.error() is None]
 
 
 def _next_offsets(messages: Sequence[Message]) -> list[TopicPartition]:
