@@ -29,7 +29,8 @@ Kind = Literal["numeric", "category"]
 class Null:
     """How the deciding statistic was distributed over blocks of the training period, each against all of it.
 
-    ``values``: the statistic of each block, ascending. ``block_records``: how many records a block had in the mean.
+    ``values``: the statistic of each block, in the order of time: how blocks follow on one another says how long a
+    deviation lasts by itself. ``block_records``: how many records a block had in the mean.
     """
 
     values: tuple[float, ...]

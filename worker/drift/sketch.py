@@ -13,15 +13,13 @@ class Range:
     """The offsets of one input partition that a sketch covers: ``first`` ≤ offset < ``next``.
 
     ``watermark_ms`` is the partition's after them: the latest event time so far, an event dated later than its own Kafka
-    timestamp plus the allowed skew left out. ``late`` of the records were behind it by more than the lateness when their
-    turn came; they are in no window.
+    timestamp plus the allowed skew left out.
     """
 
     partition: int
     first: int
     next: int
     watermark_ms: int
-    late: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +28,11 @@ class WindowCounts:
 
     ``bins`` (int64, ascending) are places in the concatenation of all series' bins, in the profile's order; ``counts``
     (int64, positive) belong to them.
+
+    ``late``: how many records came while the partition's watermark (before its first: the record's Kafka timestamp) stood
+    in this window, and are in none: their own window was over by more than the lateness, or is further ahead than the
+    allowed skew. So each record's place depends on the records before it in its partition, and not on who read them in
+    what batches. ``records`` may be 0 then.
     """
 
     partition: int
@@ -37,15 +40,22 @@ class WindowCounts:
     records: int
     bins: IntArray
     counts: IntArray
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """One transaction's counts of one model. ``profile_digest`` names the bins that they are of."""
+    """One transaction's counts of one model. ``profile_digest`` names the bins that they are of.
+
+    The windows' length and the lateness by which the worker judged stand in it, so that who merges needs no settings
+    in common with who counted.
+    """
 
     model_name: str
     model_version: str
     profile_digest: str
+    window_seconds: int
+    lateness_seconds: int
     input_topic: str
     ranges: tuple[Range, ...]
     windows: tuple[WindowCounts, ...]
