@@ -21,7 +21,7 @@ PINNED = {
             "Section",
             "Settings",
         ),
-        *("Kafka", "Topics", "Event", "Model", "Delivery", "DeadLetters", "Telemetry", "Mode", "Dialect"),
+        *("Kafka", "Topics", "Event", "Model", "Delivery", "DeadLetters", "Drift", "Telemetry", "Mode", "Dialect"),
     },
     "worker.testing": {
         *("harness", "WorkerHarness", "Result", "PredictionOf", "DeadLetterOf", "decode_prediction"),

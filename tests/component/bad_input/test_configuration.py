@@ -54,13 +54,13 @@ def test_the_good_one_loads(tmp_path: Path) -> None:
 def test_output_is_the_input(tmp_path: Path, output: str) -> None:
     """42: a worker that would read its own output is not started."""
     (problem,) = problems(written(tmp_path, topics={"input": "events", output: "events"}))
-    assert "must be three different topics" in problem
+    assert "must be different topics" in problem
 
 
 def test_outputs_are_one(tmp_path: Path) -> None:
     """42: nor one whose predictions and dead letters would be mixed."""
     (problem,) = problems(written(tmp_path, topics={"input": "a", "predictions": "b", "dead_letters": "b"}))
-    assert "must be three different topics" in problem
+    assert "must be different topics" in problem
 
 
 def test_every_problem_at_once(tmp_path: Path) -> None:
