@@ -26,17 +26,19 @@ GOLDEN = (
 
 # Of the one sketch below, by schemas/drift_sketch.avsc.
 GOLDEN_SKETCH = (
-    "c301b0aff58a2c16cb3c0a66726175640a312e322e3380016162616261626162616261626162616261626162616261626162"
-    "61626162616261626162616261626162616261626162616261626162616261626162616261620c6576656e74730206e0c508"
-    "f4c50880e0c2b6fe4e0400020680e0c2b6fe4e1006082aee050006100e020000"
+    "c301d49bc49d199c14420a66726175640a312e322e3380016162616261626162616261626162616261626162616261626162"
+    "6162616261626162616261626162616261626162616261626162616261626162616261626162a038d0050c6576656e747302"
+    "06e0c508f4c50880e0c2b6fe4e00020680e0c2b6fe4e100406082aee050006100e020000"
 )
 SKETCH = Sketch(
     "fraud",
     "1.2.3",
     "ab" * 32,
+    3_600,
+    360,
     "events",
-    (Range(3, 70_000, 70_010, 1_356_998_400_000, late=2),),
-    (WindowCounts(3, 1_356_998_400_000, 8, np.array([4, 25, 400]), np.array([8, 7, 1])),),
+    (Range(3, 70_000, 70_010, 1_356_998_400_000),),
+    (WindowCounts(3, 1_356_998_400_000, 8, np.array([4, 25, 400]), np.array([8, 7, 1]), late=2),),
 )
 
 
@@ -82,7 +84,7 @@ def test_sketches_are_read_by_anyone() -> None:
     )
     assert isinstance(value, dict)
     (covered,), (window,) = value["ranges"], value["windows"]
-    assert (value["model_name"], value["input_topic"], covered["next_offset"], covered["late"]) == (
+    assert (value["model_name"], value["input_topic"], covered["next_offset"], window["late"]) == (
         *("fraud", "events", 70_010, 2),
     )
     assert window["start"].isoformat() == "2013-01-01T00:00:00+00:00"

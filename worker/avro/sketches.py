@@ -20,9 +20,12 @@ from worker.drift.sketch import Range, Sketch, WindowCounts
 from worker.records import IntArray
 
 # What ``write`` writes, in this order; the schema file must agree.
-FIELDS = ("model_name", "model_version", "profile_digest", "input_topic", "ranges", "windows")
-RANGE_FIELDS = ("partition", "first_offset", "next_offset", "watermark", "late")
-WINDOW_FIELDS = ("partition", "start", "records", "bins", "counts")
+FIELDS = (
+    *("model_name", "model_version", "profile_digest", "window_seconds", "lateness_seconds", "input_topic"),
+    *("ranges", "windows"),
+)
+RANGE_FIELDS = ("partition", "first_offset", "next_offset", "watermark")
+WINDOW_FIELDS = ("partition", "start", "records", "late", "bins", "counts")
 _END_OF_ARRAY = b"\x00"
 
 
@@ -40,7 +43,10 @@ class SketchCodec:
         self._schema = fastavro.parse_schema(_without_logical_types(schema))
 
     def write(self, sketch: Sketch) -> bytes:
-        head = _head(sketch.model_name, sketch.model_version, sketch.profile_digest, sketch.input_topic)
+        head = _head(
+            *(sketch.model_name, sketch.model_version, sketch.profile_digest),
+            *(sketch.window_seconds, sketch.lateness_seconds, sketch.input_topic),
+        )
         ranges = _array([_range(one) for one in sketch.ranges])
         return b"".join((self._frame, head, ranges, _array([_window(one) for one in sketch.windows])))
 
@@ -63,29 +69,28 @@ class SketchCodec:
                 records=one["records"],
                 bins=np.cumsum(one["bins"], dtype=np.int64),
                 counts=np.array(one["counts"], np.int64),
+                late=one["late"],
             )
             for one in fields["windows"]
         )
-        name, version, digest, topic = (fields[name] for name in FIELDS[:4])
-        return Sketch(name, version, digest, topic, ranges, windows)
+        return Sketch(**{name: fields[name] for name in FIELDS[:-2]}, ranges=ranges, windows=windows)
 
 
 @functools.lru_cache(maxsize=4)
-def _head(*texts: str) -> bytes:
-    return b"".join(map(string, texts))
+def _head(*values: str | int) -> bytes:
+    return b"".join(string(value) if isinstance(value, str) else long(value) for value in values)
 
 
 def _range(one: Range) -> bytes:
-    values = (one.partition, one.first, one.next, one.watermark_ms, one.late)
+    values = (one.partition, one.first, one.next, one.watermark_ms)
     return b"".join(map(long, values))
 
 
 def _window(one: WindowCounts) -> bytes:
     steps = one.bins.copy()
     steps[1:] -= one.bins[:-1]
-    return b"".join(
-        (long(one.partition), long(one.start_ms), long(one.records), _longs_array(steps), _longs_array(one.counts))
-    )
+    places = b"".join(map(long, (one.partition, one.start_ms, one.records, one.late)))
+    return places + _longs_array(steps) + _longs_array(one.counts)
 
 
 def _array(items: list[bytes]) -> bytes:

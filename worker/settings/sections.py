@@ -184,7 +184,7 @@ class Drift(Section):
     """Counting what comes in and what is predicted, and judging it against the bundle's reference profile."""
 
     enabled: bool | None = Field(default=None, description="Default: when the bundle has a profile.")
-    lateness_seconds: float | None = Field(
+    lateness_seconds: int | None = Field(
         default=None,
         ge=0,
         description="How long a window stays open for events that come late; default: a tenth of its length.",
