@@ -14,14 +14,13 @@ from worker.drift.profile import ReferenceProfile
 from worker.drift.sketch import Range, Sketch, WindowCounts
 from worker.records import IntArray, RecordBatch, TopicPartition
 
-_MOST_CELLS = 1_000_000
-"""So many counts are held at a time (8 MB), however many windows a batch has records of."""
+MOST_CELLS = 1_000_000
 _NOTHING = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What was predicted of a batch: its rows, ascending, with their event times in Unix milliseconds and their values.
+    """What was predicted of a batch, one row at least: its rows, ascending, with their event times in Unix milliseconds and their values.
 
     ``columns`` are as decoded: a null is missing, even where the schema imputes.
     """
@@ -42,7 +41,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Counts by one profile; ``profile_digest`` is the sha256 of its file."""
+    """Counts by one profile; ``profile_digest`` is the sha256 of its file.
+
+    ``most_cells`` counts of 8 bytes are held at a time, however many windows a batch has records of.
+    """
 
     profile: ReferenceProfile
     profile_digest: str
@@ -50,6 +52,7 @@ class Counting:
     model_version: str
     lateness_seconds: int
     skew_seconds: float
+    most_cells: int = MOST_CELLS
     binning: Binning = field(init=False)
     placing: Placing = field(init=False)
 
@@ -68,7 +71,7 @@ class Counting:
         first, after = batch.first_offsets(), batch.next_offsets()
         marks = {tp: watermarks.get(tp, 0) for tp in first}
         windows: tuple[WindowCounts, ...] = ()
-        if predicted is not None and len(predicted.rows):
+        if predicted is not None:
             rows, before = predicted.rows, {tp.partition: mark for tp, mark in marks.items()}
             placed = self.placing.place(batch.partition[rows], predicted.times_ms, batch.timestamp_ms[rows], before)
             marks |= {TopicPartition(batch.topic, partition): mark for partition, mark in placed.watermarks.items()}
@@ -102,7 +105,7 @@ class Counting:
 
     def _counts(self, group: IntArray, groups: int, predicted: Predictions) -> Iterator[tuple[int, IntArray]]:
         """Counts of the groups, in stretches that begin at the given one; int64 (groups of the stretch, bins)."""
-        most = max(1, _MOST_CELLS // self.binning.size)
+        most = max(1, self.most_cells // self.binning.size)
         if groups <= most:
             # Rows in no window go beside the others, and are forgotten.
             yield 0, self.binning.counts(predicted.columns, predicted.scores, group, groups + 1)[:groups]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_batches_do_not_matter(
     late: Counter[object] = Counter()
     marks = dict(watermarks)
     bounds = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         some, none, after = counted(placed(events[begin:end], marks, by="column" if by_column else "record"))
         inside += some
         late += none
