@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 FORMAT_VERSION: Final = 1
@@ -30,11 +30,13 @@ class Null:
     """How the deciding statistic was distributed over blocks of the training period, each against all of it.
 
     ``values``: the statistic of each block, in the order of time: how blocks follow on one another says how long a
-    deviation lasts by itself. ``block_records``: how many records a block had in the mean.
+    deviation lasts by itself. ``block_records``: how many records a block had in the mean. ``smoothed``: the root mean
+    square of the statistic of blocks that are smoothed exponentially, by span (``worker.drift.nulls``).
     """
 
     values: tuple[float, ...]
     block_records: float
+    smoothed: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,10 @@ def _series(known: Mapping[str, Any]) -> Series:
         counts=tuple(known["counts"]),
         edges=tuple(known["edges"]),
         categories=tuple(known["categories"]),
-        nulls=None
-        if nulls is None
-        else {what: Null(tuple(one["values"]), one["block_records"]) for what, one in nulls.items()},
+        nulls=None if nulls is None else {what: _null(one) for what, one in nulls.items()},
     )
+
+
+def _null(known: Mapping[str, Any]) -> Null:
+    smoothed = {int(span): value for span, value in known["smoothed"].items()}
+    return Null(tuple(known["values"]), known["block_records"], smoothed)

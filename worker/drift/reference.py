@@ -14,9 +14,9 @@ import numpy.typing as npt
 from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn
 from worker.drift.binning import Binning
 from worker.drift.judged import judged
+from worker.drift.nulls import null_of
 from worker.drift.profile import FIRST_CATEGORY, FIRST_NUMERIC, LABEL, SCORE, Null, ReferenceProfile, Series
 from worker.drift.sketch import bin_places
-from worker.drift.statistics import jensen_shannon_distances
 from worker.records import FloatArray, IntArray
 
 BINS = 16
@@ -71,17 +71,12 @@ def _counted(profile: ReferenceProfile, counts: IntArray, size: IntArray) -> Ite
     for series in profile.series:
         own = counts[:, places[series.name] : places[series.name] + series.bins]
         total = own.sum(axis=0)
-        nulls = _nulls(series, own[used], total, float(size[used].mean())) if len(used) > 1 else None
-        yield replace(series, counts=tuple(total.tolist()), nulls=nulls)
+        yield replace(series, counts=tuple(total.tolist()), nulls=_nulls(series, own[used]) or None)
 
 
-def _nulls(series: Series, blocks: IntArray, total: IntArray, block_records: float) -> dict[str, Null]:
-    """Blocks in which there is nothing to judge have no value."""
-    nulls = {}
-    for what, counts in judged(series, blocks).items():
-        values = jensen_shannon_distances(counts, judged(series, total - blocks)[what])
-        nulls[what] = Null(tuple(values[~np.isnan(values)].tolist()), block_records)
-    return nulls
+def _nulls(series: Series, blocks: IntArray) -> dict[str, Null]:
+    found = {what: null_of(counts) for what, counts in judged(series, blocks).items()}
+    return {what: null for what, null in found.items() if null is not None}
 
 
 def _series(name: str, column: Column) -> list[Series]:
