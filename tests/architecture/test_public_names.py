@@ -9,7 +9,10 @@ from worker.cli import app
 from worker.errors import ExitCode
 
 PINNED = {
-    "worker.models": {"Bundle", "BundlePredictor", "Feature", "Manifest", "bind", "open_bundle", "pack"},
+    "worker.models": {
+        *("Bundle", "BundlePredictor", "Feature", "Manifest", "TrainingRows"),
+        *("bind", "bind_profile", "open_bundle", "pack", "profile_of"),
+    },
     "worker.settings": {
         *(
             "ENVIRONMENT_PREFIX",

@@ -6,6 +6,7 @@ import numpy as np
 
 from worker.records import IntArray
 
+FEW = 40
 _MORE = 0x80
 _OCTETS = [bytes([octet]) for octet in range(_MORE)]
 
@@ -24,7 +25,9 @@ def long(value: int) -> bytes:
 
 
 def longs(values: IntArray) -> bytes:
-    """Varints one after another, all written at once."""
+    """Varints one after another; many are written at once."""
+    if len(values) <= FEW:
+        return b"".join(map(long, values.tolist()))
     rest = ((values << 1) ^ (values >> 63)).view(np.uint64)
     largest = int(rest.max(initial=0))
     if largest < _MORE:

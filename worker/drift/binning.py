@@ -15,7 +15,7 @@ from worker.drift.grid import Grid
 from worker.drift.profile import FIRST_CATEGORY, LABEL, MISSING, SCORE, ReferenceProfile
 from worker.records import BoolArray, IntArray
 
-_CHUNK_VALUES = 16_384
+_CHUNK_VALUES = 24_000
 """So many values at a time stay in the processor's cache."""
 _Numbers = tuple[npt.NDArray[Any], BoolArray | None]
 _ITEM = re.compile(r"^(.+)\[(\d+)\]$")
@@ -49,12 +49,12 @@ class Binning:
         int64 (groups, size). A row is in one bin of every series.
         """
         first = group * self.size
-        counted = np.zeros(groups * self.size, np.int64)
-        for name, place, categories in self._categories:
+        keys = np.empty((len(self._categories), len(group)), np.int64)
+        for row, (name, place, categories) in zip(keys, self._categories, strict=True):
             codes = _label_codes(scores, categories) if name == LABEL else _codes(columns[name], categories)
-            codes += first
-            codes += place + FIRST_CATEGORY
-            counted += np.bincount(codes, minlength=len(counted))
+            np.add(codes, place + FIRST_CATEGORY, out=row)
+        keys += first
+        counted = np.bincount(keys.ravel(), minlength=groups * self.size)
         if self._numeric:
             numbers = [_numbers(columns, scores, name, item) for name, item in self._numeric]
             step = max(1, _CHUNK_VALUES // len(numbers))

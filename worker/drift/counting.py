@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -96,10 +97,15 @@ class Counting:
         late, groups = dict(placed.late), len(placed.places)
         records = np.bincount(placed.group, minlength=groups).tolist()
         for begin, counts in self._counts(placed.group, groups, predicted):
-            for place, own, counted in zip(placed.places[begin:], records[begin:], counts):  # noqa: B905 - as far as counts go
-                if own:
-                    bins = np.flatnonzero(counted)
-                    yield WindowCounts(*place, own, bins, counted[bins], late.pop(place, 0))
+            cells, size = np.flatnonzero(counts), self.binning.size
+            values = counts.ravel()[cells]
+            bounds = np.searchsorted(cells, np.arange(len(counts) + 1) * size).tolist()
+            for i, (first, last) in enumerate(pairwise(bounds)):
+                if own := records[begin + i]:
+                    place = placed.places[begin + i]
+                    yield WindowCounts(
+                        *place, own, cells[first:last] - i * size, values[first:last], late.pop(place, 0)
+                    )
         for (partition, start_ms), count in late.items():
             yield WindowCounts(partition, start_ms, 0, _NOTHING, _NOTHING, count)
 

@@ -35,8 +35,9 @@ class Grid:
         cells = [_cells_for(inner) for inner in self._inner]
         begins = np.cumsum([0, *cells]).tolist()
         self._scale = _columns([_scale(inner, count) for inner, count in zip(self._inner, cells, strict=True)])
-        self._origin = _columns([inner[0] if len(inner) else 0.0 for inner in self._inner])
         self._first, self._last = _columns(begins[:-1]), _columns(begins[1:]) - 1
+        with np.errstate(over="ignore"):
+            self._shift = self._first - _columns([own[0] if len(own) else 0.0 for own in self._inner]) * self._scale
         self._bin = np.zeros(begins[-1], np.int64)
         self._edge = np.full(begins[-1], np.inf)
         self._crowded = np.zeros(begins[-1], np.bool_)
@@ -65,9 +66,8 @@ class Grid:
         return bins
 
     def _cells(self, block: FloatArray) -> npt.NDArray[np.int64]:
-        at = block - self._origin
-        at *= self._scale
-        at += self._first
+        at = block * self._scale
+        at += self._shift
         np.fmax(at, self._first, out=at)  # NaN as well
         np.fmin(at, self._last, out=at)
         return at.astype(np.int64)

@@ -83,11 +83,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceProfile:
-    """All series of one model. ``window_seconds`` is the length of the blocks behind the nulls, and of live windows."""
+    """All series of one model. ``window_seconds`` is the length of the blocks behind the nulls, and of live windows.
+
+    ``left_out``: why columns of the training data have no series, by name.
+    """
 
     series: tuple[Series, ...]
     window_seconds: int
     records: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Readable, one series a paragraph; the same profile gives the same text."""
@@ -101,7 +105,8 @@ class ReferenceProfile:
             if known["format"] != FORMAT_VERSION:
                 raise ValueError(f"format {known['format']}, and this version reads {FORMAT_VERSION}")
             series = tuple(_series(one) for one in known["series"])
-            return ReferenceProfile(series, int(known["window_seconds"]), int(known["records"]))
+            window_seconds, records = int(known["window_seconds"]), int(known["records"])
+            return ReferenceProfile(series, window_seconds, records, known["left_out"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"no reference profile: {error!r}") from None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,9 @@ class _LeftOut(Exception):  # noqa: N818 - a verdict
     """Why a column is no sensible series."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A profile, and why columns have no series in it, by name."""
-
-    profile: ReferenceProfile
-    left_out: Mapping[str, str]
-
-
 def reference_of(
     columns: Columns, scores: Scores, *, times_ms: IntArray | None = None, window_seconds: int = 3_600
-) -> Reference:
+) -> ReferenceProfile:
     """The profile of training rows and what the model says of them.
 
     ``times_ms``, when the rows happened, give it its nulls: of each block of ``window_seconds`` with at least
@@ -57,11 +49,11 @@ def reference_of(
     if scores.label is not None:
         counts = np.bincount(scores.label, minlength=len(scores.classes)).tolist()
         series.append(_category(LABEL, Counter(dict(zip(scores.classes, counts, strict=True)))))
-    profile = ReferenceProfile(tuple(series), window_seconds, len(columns))
+    profile = ReferenceProfile(tuple(series), window_seconds, len(columns), left_out)
     blocks = np.zeros(len(columns), np.int64) if times_ms is None else times_ms // (window_seconds * 1_000)
     _, block, size = np.unique(blocks, return_inverse=True, return_counts=True)
     counts = Binning(profile).counts(columns, scores, block.reshape(-1), len(size))
-    return Reference(replace(profile, series=tuple(_counted(profile, counts, size))), left_out)
+    return replace(profile, series=tuple(_counted(profile, counts, size)))
 
 
 def _counted(profile: ReferenceProfile, counts: IntArray, size: IntArray) -> Iterator[Series]:

@@ -13,5 +13,17 @@ from worker.models.bundle import Bundle, open_bundle
 from worker.models.manifest import Feature, Manifest
 from worker.models.pack import pack
 from worker.models.predictor import BundlePredictor
+from worker.models.reference import TrainingRows, bind_profile, profile_of
 
-__all__ = ["Bundle", "BundlePredictor", "Feature", "Manifest", "bind", "open_bundle", "pack"]
+__all__ = [
+    "Bundle",
+    "BundlePredictor",
+    "Feature",
+    "Manifest",
+    "TrainingRows",
+    "bind",
+    "bind_profile",
+    "open_bundle",
+    "pack",
+    "profile_of",
+]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from worker.avro.sketches import SketchCodec
-from worker.avro.varints import long, longs, string
+from worker.avro.varints import FEW, long, longs, string
 from worker.drift.sketch import Range, Sketch, WindowCounts
 from worker.shipped import output_schema
 
@@ -71,7 +71,7 @@ def test_damaged(sketch: Sketch) -> None:
             CODEC.read(wrong)
 
 
-@given(arrays.arrays(np.int64, st.integers(0, 30), elements=LONGS))
+@given(arrays.arrays(np.int64, st.integers(0, 2 * FEW), elements=LONGS))
 def test_longs(values: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
     """Many longs are written as each by itself, and as fastavro writes them."""
     assert longs(values) == b"".join(map(long, values.tolist()))
