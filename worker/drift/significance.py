@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from worker.drift.bounds import Bounds, sampling_unit
+from worker.drift.bounds import Bounds, fewness, sampling_unit
 from worker.drift.layout import Judged, Layout
 from worker.drift.nulls import SPANS, newest_weight
 from worker.drift.statistics import divergence_terms
@@ -130,7 +130,8 @@ class Significance:
         records = np.maximum(records, 1e-9)
         terms = divergence_terms(self._shares, self._layout.shares(cells))
         divergence = np.clip(self._layout.sums(terms), 0, 1)
-        statistic, null_quantile = np.sqrt(divergence), self._bounds[span].distance(records)
+        few = self._layout.sums(fewness(self._shares * self._layout.spread(records)))
+        statistic, null_quantile = np.sqrt(divergence), self._bounds[span].distance(records, few)
         threshold = np.maximum(null_quantile, self._policy.effect_floor)
         beyond = divergence - self._freedom * sampling_unit(records, self._records)
         effect = np.sqrt(np.maximum(0, beyond))
