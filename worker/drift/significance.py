@@ -20,7 +20,7 @@ from worker.drift.nulls import SPANS, newest_weight
 from worker.drift.statistics import divergence_terms
 from worker.records import BoolArray, FloatArray, IntArray
 
-HIGHEST_KEPT: Final = 1.25
+HIGHEST_KEPT: Final = 1.05
 """Smoothed windows are held to this score, so that what is over is forgotten soon, however large it was."""
 _HALVINGS: Final = 8
 

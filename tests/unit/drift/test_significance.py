@@ -136,11 +136,11 @@ def test_what_is_over_is_forgotten_soon() -> None:
     found, past = judge_all(judge, windows(2, 50, far))
     assert of(found[-1], "amount").score > 2
     scores = []
-    for counts in windows(5, 25):
+    for counts in windows(5, 15):
         findings, past = judge.judge(counts, past)
         scores.append(of(findings, "amount").score)
     assert scores[0] <= HIGHEST_KEPT
-    assert scores[0] > 1
+    assert scores[0] > 0.9
     assert scores[-1] < 0.8
 
 
