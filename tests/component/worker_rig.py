@@ -21,6 +21,7 @@ from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
 from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
 from worker.pipeline.process import Pipeline
+from worker.pipeline.sketching import Sketching
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, Predictor, RecordSink, RecordSource
 from worker.records import Record
@@ -54,11 +55,11 @@ def loan(number: int = 0, *, age: int = 30, credit_score: int = 700, income: flo
     return body.getvalue()
 
 
-def event(value: bytes | None, *, partition: int = 0, key: bytes | None = None) -> Record:
-    return Record("", partition, 0, 0, key, value)
+def event(value: bytes | None, *, partition: int = 0, key: bytes | None = None, timestamp_ms: int = 0) -> Record:
+    return Record("", partition, 0, timestamp_ms, key, value)
 
 
-def pipeline(predictor: Predictor, predictions: str, letters: str) -> Pipeline:
+def pipeline(predictor: Predictor, predictions: str, letters: str, sketching: Sketching | None = None) -> Pipeline:
     lookup = SchemaFiles(LOAN, {})
     return Pipeline(
         decoder=Decoder(LOAN, lambda batch: frame_detected(batch, lookup, 10_000)),
@@ -69,6 +70,7 @@ def pipeline(predictor: Predictor, predictions: str, letters: str) -> Pipeline:
         dead_letters=DeadLetterPolicy(letters, "group", "0.0.0", "stub 1.0.0"),
         predictions_topic=predictions,
         timer=lambda: 0.0,
+        sketching=sketching,
     )
 
 
