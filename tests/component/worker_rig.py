@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fastavro
 
+from tests.component import counted_loans
 from tests.contract.edges import DEADLINE_SECONDS, Edges
 from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
@@ -97,11 +98,12 @@ def worker_of(
 
 @dataclass(slots=True)
 class Rig:
-    """Topics, a group, and workers on them."""
+    """Topics, a group, and workers on them, which count for drift where ``sketches`` names a topic."""
 
     edges: Edges
     group: str
     partitions: int = 1
+    sketches: str = ""
     input: str = field(init=False)
     predictions: str = field(init=False)
     letters: str = field(init=False)
@@ -128,7 +130,8 @@ class Rig:
     ) -> PredictionWorker:
         source = self.edges.source(self.input, self.group)
         sink = self.edges.sink(source, self.group, mode, name)
-        flow = pipeline(predictor or StubPredictor(), self.predictions, self.letters)
+        sketching = counted_loans.sketching(self.sketches) if self.sketches else None
+        flow = pipeline(predictor or StubPredictor(), self.predictions, self.letters, sketching)
         return worker_of(source, sink, flow, limits=limits, batching=batching, observer=observer)
 
     def write(self, records: Sequence[Record]) -> None:
