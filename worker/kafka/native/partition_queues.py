@@ -27,6 +27,7 @@ from worker.records import IntArray, RecordBatch, Slices
 # rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
 _ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET, _WORDS = 0, 3, 4, 5, 6, 7, 8
 FEW: Final = 12
+_LEAST_SHARE: Final = 2_000
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
 _LONGEST_WAIT_SECONDS = 0.1
 
@@ -49,7 +50,7 @@ class PartitionQueues:
         self._handle = handle_of(library, consumer)
         self._topic = topic
         self._queues: dict[int, int] = {}
-        self._last = -1  # of the partitions, where not each had its turn
+        self._last = -1  # the partition that had its turn last
         self._pointers = np.zeros(1, np.uint64)
         # librdkafka writes a byte for every queue that has become worth a look.
         self._woken, self._wake = os.pipe()
@@ -108,21 +109,35 @@ class PartitionQueues:
         if len(self._pointers) < most:
             self._pointers = np.zeros(most, np.uint64)
         lengths = {partition: self._library.queue_length(queue) for partition, queue in self._queues.items()}
-        # The shortest first: what it does not need of its share is left for the others.
-        waiting = sorted((partition for partition, length in lengths.items() if length), key=lengths.__getitem__)
-        if len(waiting) > most:  # not one for each: others have their turn the next time
-            waiting.sort(key=lambda partition: (partition <= self._last, partition))
-            waiting = waiting[:most]
-            self._last = waiting[-1]
-        address, taken, counts = self._pointers.ctypes.data, 0, []
-        for i, partition in enumerate(waiting):
-            share = -(-(most - taken) // (len(waiting) - i))
-            wanted = min(share, lengths[partition])
+        address, taken, counts = self._pointers.ctypes.data, 0, dict[int, int]()
+        for partition, wanted in self._shares(lengths, most):
             at = address + WORD_BYTES * taken
             found = self._library.consume_batch_queue(self._queues[partition], 0, at, wanted)
-            counts.append(max(0, found))
-            taken += counts[-1]
-        return waiting, counts
+            if found > 0:
+                counts[partition] = found
+                taken += found
+        return list(counts), list(counts.values())
+
+    def _shares(self, lengths: dict[int, int], most: int) -> list[tuple[int, int]]:
+        """How many records of which partition, ``most`` in all.
+
+        Partitions with less than their share are taken whole. Those with more have their turn, some at a time and the
+        others in the next batches: a transaction costs something for every partition in it.
+        """
+        waiting = sorted((partition for partition, length in lengths.items() if length), key=lengths.__getitem__)
+        shares, left = [], most
+        while waiting and lengths[waiting[0]] * len(waiting) <= left:
+            partition = waiting.pop(0)
+            shares.append((partition, lengths[partition]))
+            left -= lengths[partition]
+        for partition in sorted(waiting, key=lambda partition: (partition <= self._last, partition)):
+            if left <= 0:
+                break
+            share = min(lengths[partition], left, max(-(-left // len(waiting)), _LEAST_SHARE))
+            shares.append((partition, share))
+            left -= share
+            self._last = partition
+        return shares
 
     def _batch(self, pointers: Words, partition: IntArray) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         if len(pointers) <= FEW and (few := self._few(pointers.tolist(), partition)) is not None:
