@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,15 +17,15 @@ _ENTRY = tuple[bytes, bytes | None]
 def headers_of(library: Library, messages: Sequence[int]) -> HeaderColumns:
     """Those of ``messages`` (addresses); none of a record with a name that is not UTF-8, which nobody could be given."""
     found = ctypes.c_void_p()
-    at = ctypes.addressof(found)
-    ask = library.message_headers
+    at, ask = ctypes.addressof(found), library.message_headers
+    errors = np.fromiter(map(ask, messages, itertools.repeat(at)), np.int32, len(messages))
     rows: list[int] = []
     entries: list[_ENTRY] = []
-    for row, message in enumerate(messages):
-        if ask(message, at) == 0:
-            own = _entries(library, found.value or 0)
-            rows += [row] * len(own)
-            entries += own
+    for row in np.flatnonzero(errors == 0).tolist():
+        ask(messages[row], at)
+        own = _entries(library, found.value or 0)
+        rows += [row] * len(own)
+        entries += own
     if not rows:
         return HeaderColumns.none()
     names, values = zip(*entries, strict=True)
