@@ -9,6 +9,7 @@ it loads anyway.
     library            the functions, and the client's handle
     memory             addresses to arrays, scattered bytes to one buffer
     partition_queues   what was fetched, to a RecordBatch
+    glance             timestamps, and which records have headers, without asking for each
     headers            a batch's headers
     outbox             an OutgoingBatch to the client's queue
     producer           the at-least-once producer: told only of what was not delivered

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,18 +13,20 @@ from worker.records import HeaderColumns, Slices
 _ENTRY = tuple[bytes, bytes | None]
 
 
-def headers_of(library: Library, messages: Sequence[int]) -> HeaderColumns:
-    """Those of ``messages`` (addresses); none of a record with a name that is not UTF-8, which nobody could be given."""
+def headers_of(library: Library, messages: Sequence[int], among: Iterable[int]) -> HeaderColumns:
+    """Those of the messages (addresses) at the places ``among``, ascending; the others have none.
+
+    None of a record with a name that is not UTF-8, which nobody could be given.
+    """
     found = ctypes.c_void_p()
     at, ask = ctypes.addressof(found), library.message_headers
-    errors = np.fromiter(map(ask, messages, itertools.repeat(at)), np.int32, len(messages))
     rows: list[int] = []
     entries: list[_ENTRY] = []
-    for row in np.flatnonzero(errors == 0).tolist():
-        ask(messages[row], at)
-        own = _entries(library, found.value or 0)
-        rows += [row] * len(own)
-        entries += own
+    for row in among:
+        if ask(messages[row], at) == 0:
+            own = _entries(library, found.value or 0)
+            rows += [row] * len(own)
+            entries += own
     if not rows:
         return HeaderColumns.none()
     names, values = zip(*entries, strict=True)

@@ -9,7 +9,6 @@ was revoked, or was sought in, never come out of its queue: librdkafka drops wha
 from __future__ import annotations
 
 import ctypes
-import itertools
 import os
 import select
 from collections import deque
@@ -19,13 +18,14 @@ from typing import Final
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 
+from worker.kafka.native.glance import WORDS, Glance
 from worker.kafka.native.headers import headers_of
 from worker.kafka.native.library import Library, handle_of
 from worker.kafka.native.memory import NEAR_BYTES, WORD_BYTES, Gathered, Words, gathered, words_at
 from worker.records import IntArray, RecordBatch, Slices
 
 # rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
-_ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET, _WORDS = 0, 3, 4, 5, 6, 7, 8
+_ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 0, 3, 4, 5, 6, 7
 FEW: Final = 12
 _LEAST_SHARE: Final = 2_000
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
@@ -48,6 +48,7 @@ class PartitionQueues:
     def __init__(self, library: Library, consumer: Consumer, topic: str) -> None:
         self._library = library
         self._handle = handle_of(library, consumer)
+        self._glance = Glance(library)
         self._topic = topic
         self._queues: dict[int, int] = {}
         self._last = -1  # the partition that had its turn last
@@ -142,7 +143,7 @@ class PartitionQueues:
     def _batch(self, pointers: Words, partition: IntArray) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         if len(pointers) <= FEW and (few := self._few(pointers.tolist(), partition)) is not None:
             return few, []
-        words = words_at(pointers, _WORDS)
+        words = words_at(pointers, WORDS)
         failed = (words[_ERROR] & _ERROR_BITS) != 0
         errors: list[tuple[int, KafkaError]] = []
         if failed.any():
@@ -150,25 +151,28 @@ class PartitionQueues:
             pointers, partition, words = pointers[~failed], partition[~failed], words[:, ~failed]
             if not len(pointers):
                 return None, errors
-        return self._records(pointers.tolist(), partition, words[_OFFSET].view(np.int64), *_contents(words)), errors
+        places = pointers.tolist()
+        keys, values = _contents(words)
+        timestamp_ms = self._glance.timestamps_ms(words, places)
+        headers = headers_of(self._library, places, self._glance.with_headers(words, places))
+        offset = words[_OFFSET].view(np.int64)
+        return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers), errors
 
     def _few(self, places: list[int], partition: IntArray) -> RecordBatch | None:
         """A batch of few records, where a fixed cost would be the most of it; None if there is an error among them."""
         messages = [_Message.from_address(place) for place in places]
         if any(message.error for message in messages):
             return None
-        offset = np.array([message.offset for message in messages], np.int64)
-        keys = Slices.of([_bytes_at(message.key, message.key_length) for message in messages])
-        values = Slices.of([_bytes_at(message.value, message.value_length) for message in messages])
-        return self._records(places, partition, offset, keys, values)
-
-    def _records(
-        self, places: list[int], partition: IntArray, offset: IntArray, keys: Slices, values: Slices
-    ) -> RecordBatch:
-        timestamps = map(self._library.message_timestamp, places, itertools.repeat(None))
-        timestamp_ms = np.fromiter(timestamps, np.int64, len(places))
-        headers = headers_of(self._library, places)
-        return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers)
+        ask = self._library.message_timestamp
+        return RecordBatch(
+            topic=self._topic,
+            partition=partition,
+            offset=np.array([message.offset for message in messages], np.int64),
+            timestamp_ms=np.array([ask(place, None) for place in places], np.int64),
+            keys=Slices.of([_bytes_at(message.key, message.key_length) for message in messages]),
+            values=Slices.of([_bytes_at(message.value, message.value_length) for message in messages]),
+            headers=headers_of(self._library, places, range(len(places))),
+        )
 
     def _errors(self, codes: Words, pointers: Words, partition: IntArray) -> list[tuple[int, KafkaError]]:
         numbers = (codes & _ERROR_BITS).astype(np.uint32).view(np.int32).tolist()
