@@ -10,8 +10,8 @@ import sys
 import urllib.request
 from itertools import islice
 from pathlib import Path
-from urllib.error import HTTPError
 from typing import Any
+from urllib.error import HTTPError
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
