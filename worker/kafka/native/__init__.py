@@ -12,5 +12,6 @@ it loads anyway.
     glance             timestamps, and which records have headers, without asking for each
     headers            a batch's headers
     outbox             an OutgoingBatch to the client's queue
+    arguments          what a record with headers is handed over as
     producer           the at-least-once producer: told only of what was not delivered
 """
