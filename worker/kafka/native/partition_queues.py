@@ -18,14 +18,14 @@ from typing import Final
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 
-from worker.kafka.native.glance import WORDS, Glance
+from worker.kafka.native.glance import VALUE, VALUE_LENGTH, WORDS, Glance
 from worker.kafka.native.headers import headers_of
 from worker.kafka.native.library import Library, handle_of
 from worker.kafka.native.memory import NEAR_BYTES, WORD_BYTES, Gathered, Words, gathered, words_at
 from worker.records import IntArray, RecordBatch, Slices
 
 # rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
-_ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET = 0, 3, 4, 5, 6, 7
+_ERROR, _KEY, _KEY_LENGTH, _OFFSET = 0, 5, 6, 7
 FEW: Final = 12
 _LEAST_SHARE: Final = 2_000
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
@@ -154,7 +154,7 @@ class PartitionQueues:
         places = pointers.tolist()
         keys, values = _contents(words)
         timestamp_ms = self._glance.timestamps_ms(words, places)
-        headers = headers_of(self._library, places, self._glance.with_headers(words, places))
+        headers = self._glance.headers(words, places)
         offset = words[_OFFSET].view(np.int64)
         return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers), errors
 
@@ -198,8 +198,8 @@ class PartitionQueues:
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
     """Keys and values; in one buffer where each value lies behind its key, as in what was fetched from a broker of today."""
-    key, value = words[_KEY], words[_VALUE]
-    key_end, value_end = key + words[_KEY_LENGTH], value + words[_VALUE_LENGTH]
+    key, value = words[_KEY], words[VALUE]
+    key_end, value_end = key + words[_KEY_LENGTH], value + words[VALUE_LENGTH]
     # Empty ones lie somewhere in the library itself.
     no_key, no_value = key_end == key, value_end == value
     beside = no_key | no_value | ((value >= key_end) & (value - key_end <= NEAR_BYTES))
