@@ -13,6 +13,7 @@ import os
 import select
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -189,11 +190,8 @@ class PartitionQueues:
             self._library.queue_destroy(queue)
 
     def _drain(self) -> None:
-        try:
-            while os.read(self._woken, 4_096):
-                pass
-        except BlockingIOError:
-            return
+        with suppress(BlockingIOError):
+            os.read(self._woken, 4_096)  # what is left wakes once more, for nothing
 
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
