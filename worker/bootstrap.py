@@ -17,16 +17,25 @@ from worker import __version__
 from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
 from worker.avro.schema import RecordSchema
+from worker.avro.sketches import SketchCodec
 from worker.clock import SystemClock
+from worker.drift.monitor import DriftMonitor
 from worker.errors import ConfigurationError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
+from worker.kafka.input_watch import KafkaInputWatch
+from worker.kafka.sketch_source import PARTITION as SKETCH_PARTITION
+from worker.kafka.sketch_source import KafkaSketchSource, monitor_group
 from worker.kafka.slots import Slot
 from worker.kafka.source import KafkaSource
-from worker.kafka.topics import check_topics, partition_counts
+from worker.kafka.state_log import KafkaStateLog
+from worker.kafka.topics import check_monitor_topics, check_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
 from worker.models import BundlePredictor, Manifest, bind, open_bundle
+from worker.models.contents import read_contents
+from worker.monitor.encoding import OutputEncoder, OutputTopics
+from worker.monitor.loop import Memory, MonitorLoop, MonitorObserver
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
@@ -34,6 +43,7 @@ from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
 from worker.pipeline.process import Pipeline
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, Predictor, RecordSink
+from worker.records import TopicPartition
 from worker.registry.files import framing, read_schema
 from worker.service import PredictionWorker
 from worker.settings import Settings
@@ -148,6 +158,46 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         sink=sink,
         limits=DeadLetterLimits(prepared.limits),
         batch_size=BatchSize(prepared.batching),
+        observer=observer,
+        clock=clock,
+    )
+
+
+def prepare_monitor(settings: Settings) -> Memory:
+    """The monitor of the bundle's model, by its reference profile; nothing is unpickled. Raises ModelError."""
+    contents = read_contents(settings.model.bundle, digest=settings.model.digest)
+    for warning in contents.warnings:
+        _LOG.warning("model bundle: %s", warning)
+    profiles: object = None
+    policy: object = None
+    return Memory(
+        model=contents.manifest.name,
+        fresh=lambda: DriftMonitor(profiles, policy),
+        recalled=lambda state: DriftMonitor.of_state(profiles, policy, state),
+    )
+
+
+def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserver) -> MonitorLoop:
+    """A monitor on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
+    topics, delivery, clock = settings.topics, settings.delivery, SystemClock()
+    outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state)
+    check_monitor_topics(partition_counts(admin_config(settings), topics.model_dump().values()), topics)
+    watchdog = Watchdog(delivery.watchdog_seconds, clock)
+    watchdog.start()
+    # Before subscribing: what a predecessor left open is ended.
+    group = monitor_group(settings.kafka.group)
+    producer = {"compression.type": "lz4"} | producer_config(settings, Slot.take(group).transactional_id(group))
+    sink = TransactionalSink(producer, watchdog, clock, delivery.broker_timeout_seconds)
+    return MonitorLoop(
+        source=KafkaSketchSource(consumer_config(settings) | {"group.id": group}, topics.drift_sketches),
+        states=KafkaStateLog(settings),
+        watch=KafkaInputWatch(settings),
+        sink=sink,
+        memory=memory,
+        read_sketch=SketchCodec(output_schema("drift_sketch")).read,
+        encoder=OutputEncoder(outputs, output_schema("drift_report"), output_schema("drift_alert")),
+        sketches=TopicPartition(topics.drift_sketches, SKETCH_PARTITION),
+        patience_seconds=delivery.broker_timeout_seconds,
         observer=observer,
         clock=clock,
     )

@@ -194,6 +194,8 @@ class InputWatch(Protocol):
         """As of now. Raises TransportError."""
         ...
 
+    def close(self) -> None: ...
+
 
 class StateLog(Protocol):
     """The compacted topic with what the monitor remembers."""

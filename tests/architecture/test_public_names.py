@@ -33,7 +33,7 @@ PINNED = {
     },
 }
 COMMANDS = {
-    *("run", "demo", "broker", "inspect"),
+    *("run", "monitor", "demo", "broker", "inspect"),
     *("config show", "config check"),
     *("model pack", "model check", "model show"),
     *("dlq list", "dlq show", "dlq replay", "dlq resume"),

@@ -14,6 +14,7 @@ from worker.cli import config, dlq, model, topics
 from worker.cli.broker import broker
 from worker.cli.demo import demo
 from worker.cli.inspect import inspect
+from worker.cli.monitor import monitor
 from worker.cli.run import run
 from worker.errors import ConfigurationError, ExitCode, WorkerError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Predict a Kafka topic: Avro features in, predictions and dead letters out, exactly once.",
 )
 app.command()(run)
+app.command()(monitor)
 app.command()(demo)
 app.command()(broker)
 app.command()(inspect)

@@ -22,6 +22,11 @@ MOST_SKETCHES = 1_000
 PARTITION = 0  # the only one that workers write sketches to
 
 
+def monitor_group(group: str) -> str:
+    """The group of the monitors of a group of workers."""
+    return f"{group}-drift"
+
+
 class KafkaSketchSource:
     """Implements ``ports.SketchSource``."""
 
