@@ -37,6 +37,7 @@ COMMANDS = {
     *("config show", "config check"),
     *("model pack", "model check", "model show"),
     *("dlq list", "dlq show", "dlq replay", "dlq resume"),
+    *("drift report", "drift replay"),
     "topics create",
 }
 EXIT_CODES = {

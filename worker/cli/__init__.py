@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import config, dlq, model, topics
+from worker.cli import config, dlq, drift, model, topics
 from worker.cli.broker import broker
 from worker.cli.demo import demo
 from worker.cli.inspect import inspect
@@ -33,6 +33,7 @@ app.command()(inspect)
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(drift.app, name="drift")
 app.add_typer(topics.app, name="topics")
 
 
