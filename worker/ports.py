@@ -165,8 +165,8 @@ class SketchSource(Protocol):
         """
         ...
 
-    def committed(self) -> tuple[int, str]:
-        """The group's offset (-1: none) and the metadata beside it, once every transaction on it is decided."""
+    def committed(self) -> tuple[int, str] | None:
+        """The group's offset (-1: none) and the metadata beside it; None: an open transaction may still move it."""
         ...
 
     def start(self, offset: int | None) -> int:

@@ -18,8 +18,10 @@ from worker.kafka.source import PASSING
 from worker.ports import Taken
 
 TIMEOUT_SECONDS = 10.0
+STABLE_SECONDS = 2.0
 MOST_SKETCHES = 1_000
 PARTITION = 0  # the only one that workers write sketches to
+_UNDECIDED = PASSING | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 
 
 def monitor_group(group: str) -> str:
@@ -52,11 +54,15 @@ class KafkaSketchSource:
             ours=True, values=values, reached=self._reached, generation=self._consumer.consumer_group_metadata()
         )
 
-    def committed(self) -> tuple[int, str]:
+    def committed(self) -> tuple[int, str] | None:
         try:
-            (found,) = self._consumer.committed([self._place], timeout=TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise stopping("reading the committed offset", error_of(error)) from None
+            # As long as an open transaction holds the offset, the client goes on asking.
+            (found,) = self._consumer.committed([self._place], timeout=STABLE_SECONDS)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.fatal() or error.code() not in _UNDECIDED:
+                raise stopping("reading the committed offset", error) from None
+            return None
         return max(-1, found.offset), found.metadata or ""
 
     def start(self, offset: int | None) -> int:

@@ -135,23 +135,29 @@ class MonitorLoop:
 
     def _take_over(self) -> None:
         """Begin with the last state; what the transaction before is still showing is waited for, turn by turn."""
-        offset, mark = self.source.committed()
+        committed = self.source.committed()
         value = self.states.latest(self.memory.model.encode())
         last = None if value is None else Checkpoint.from_bytes(value)
-        now = self.clock.monotonic()
-        if mark and (last is None or not last.covers(offset)):
-            self._waiting_since = self._waiting_since or now
-            if now - self._waiting_since > self.patience_seconds:
-                raise ConfigurationError(
-                    f"the group has read sketches up to {offset}, but the state topic has no such state",
-                    hint="was it deleted? docs/drift-operating.md says how to begin again",
-                )
+        if committed is None or (committed[1] and (last is None or not last.covers(committed[0]))):
+            self._wait(committed)
             return
-        self._waiting_since = None
+        self._waiting_since, now = None, self.clock.monotonic()
         monitor = self.memory.fresh() if last is None else self.memory.recalled(last.state)
         begin = self.source.start(None if last is None else last.next)
         self._held = _Held(monitor, begin, now, begin)
         self.observer.assignment(1)
+
+    def _wait(self, committed: tuple[int, str] | None) -> None:
+        now = self.clock.monotonic()
+        self._waiting_since = now if self._waiting_since is None else self._waiting_since
+        if now - self._waiting_since <= self.patience_seconds:
+            return
+        if committed is None:
+            raise TransportError("the group's offset is held by a transaction that nobody ends")
+        raise ConfigurationError(
+            f"the group has read sketches up to {committed[0]}, but the state topic has no such state",
+            hint="was it deleted? docs/drift-operating.md says how to begin again",
+        )
 
     def _let_go(self) -> None:
         self._held = self._look = None
