@@ -20,7 +20,8 @@ from worker.avro.schema import RecordSchema
 from worker.avro.sketches import SketchCodec
 from worker.clock import SystemClock
 from worker.drift.monitor import DriftMonitor
-from worker.errors import ConfigurationError
+from worker.drift.profile import ReferenceProfile
+from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
 from worker.kafka.input_watch import KafkaInputWatch
@@ -34,6 +35,7 @@ from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
 from worker.models import BundlePredictor, Manifest, bind, open_bundle
 from worker.models.contents import read_contents
+from worker.models.reference import profile_of
 from worker.monitor.encoding import OutputEncoder, OutputTopics
 from worker.monitor.loop import Memory, MonitorLoop, MonitorObserver
 from worker.pipeline.batching import BatchingPolicy, BatchSize
@@ -163,15 +165,35 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
     )
 
 
-def prepare_monitor(settings: Settings) -> Memory:
-    """The monitor of the bundle's model, by its reference profile; nothing is unpickled. Raises ModelError."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reference:
+    """The model whose drift is looked for: its name and version, and its profile with the sha256 of its file."""
+
+    model: str
+    version: str
+    profile: ReferenceProfile
+    digest: str
+
+
+def read_reference(settings: Settings) -> Reference:
+    """The bundle's; nothing is unpickled. Raises ModelError, also for a bundle without a profile."""
     contents = read_contents(settings.model.bundle, digest=settings.model.digest)
-    for warning in contents.warnings:
-        _LOG.warning("model bundle: %s", warning)
-    profiles: object = None
+    profile = profile_of(contents.files)
+    if profile is None:
+        raise ModelError(
+            f"bundle {settings.model.bundle} has no reference profile",
+            hint="pack the model again, with `model pack --profile-data`",
+        )
+    return Reference(contents.manifest.name, contents.manifest.version, *profile)
+
+
+def prepare_monitor(settings: Settings) -> Memory:
+    """The monitor of the bundle's model, by its reference profile. Raises ModelError."""
+    reference = read_reference(settings)
+    profiles = {reference.digest: reference.profile}
     policy: object = None
     return Memory(
-        model=contents.manifest.name,
+        model=reference.model,
         fresh=lambda: DriftMonitor(profiles, policy),
         recalled=lambda state: DriftMonitor.of_state(profiles, policy, state),
     )

@@ -45,13 +45,14 @@ def report(
 
         prediction-worker drift report --json | jq 'select(.kind == "alert")'
     """
-    from worker.cli.drift_found import read_found, reference_of
+    from worker.bootstrap import read_reference
+    from worker.cli.drift_found import read_found
     from worker.cli.drift_page import page
     from worker.cli.drift_views import show_found, show_json, summary
 
     settings = settings_from(config)
     begin = None if since is None else since_ms(since, datetime.now(UTC))
-    found = read_found(settings, reference_of(settings), begin)
+    found = read_found(settings, read_reference(settings), begin)
     if html is not None:
         try:
             html.write_text(page(found), encoding="utf-8")

@@ -7,31 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.avro.any_record import KnownSchemas, Unreadable
-from worker.drift.profile import ReferenceProfile
+from worker.bootstrap import Reference
 from worker.kafka.spans import TopicReader
-from worker.models.contents import read_contents
-from worker.models.profile import profile_of
 from worker.settings import Settings
 from worker.shipped import output_schema
 
 Fields = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The model whose drift is asked for: its name and version, and its profile with the sha256 of its file."""
-
-    model: str
-    version: str
-    profile: ReferenceProfile
-    digest: str
-
-
-def reference_of(settings: Settings) -> Reference:
-    """Of the bundle. Raises ModelError, also for a bundle without a profile."""
-    contents = read_contents(settings.model.bundle, digest=settings.model.digest)
-    profile, digest = profile_of(contents)
-    return Reference(contents.manifest.name, contents.manifest.version, profile, digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class MonitorLoop:
     _held: _Held | None = None
     _look: Look | None = None
     _looked_at: float = float("-inf")
+    _partitions: int = 0  # of the input, once they have been looked at
     _waiting_since: float | None = None
     _aborts: int = 0
     _stopping: bool = False
@@ -187,6 +188,7 @@ class MonitorLoop:
         if self._look is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._look = self.watch.look()
+            self._partitions = self._look.partitions
             self._use_look(held, held.next)
 
     def _use_look(self, held: _Held, absorbed: int) -> None:
@@ -196,7 +198,9 @@ class MonitorLoop:
             self._close(held, look.idle)
 
     def _close(self, held: _Held, idle: frozenset[int]) -> None:
-        new = held.monitor.close(idle)
+        if not self._partitions:
+            return
+        new = held.monitor.close(idle, self._partitions)
         held.outcome = Outcome((*held.outcome.reports, *new.reports), (*held.outcome.alerts, *new.alerts))
 
     def _is_due(self, held: _Held) -> bool:

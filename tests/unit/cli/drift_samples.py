@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.cli.drift_found import Found, Reference
+from worker.bootstrap import Reference
+from worker.cli.drift_found import Found
 from worker.drift.profile import ReferenceProfile, Series
 
 HOUR_MS = 3_600_000
@@ -22,6 +23,7 @@ def part(name: str, what: str, statistic: float, counts: tuple[int, ...]) -> dic
         "statistic": statistic,
         "threshold": 0.2,
         "score": statistic * 10,
+        "span": 1,
         "effect": statistic,
         "drifted": statistic > 0.2,
         "shown": {"psi": 0.25},
@@ -59,6 +61,7 @@ def alert(event: str, hour: int, episode: str = "fraud 1.0.0 amount distribution
         "window_end": (hour + 1) * HOUR_MS,
         "statistic_name": "jensen_shannon",
         "statistic": 0.3,
+        "span": 1,
         "null_quantile": 0.15,
         "threshold": 0.2,
         "effect": 0.3,
