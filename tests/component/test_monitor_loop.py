@@ -218,11 +218,20 @@ def test_a_state_that_is_gone() -> None:
 
 
 def test_another_versions_state() -> None:
-    """A state that this version can't read stops the start; nothing is published on a guess."""
+    """A state that this version can't read stops the start; told to, the monitor begins again without it."""
     kafka = broker(TIMES)
+    CountingWorkers(kafka).take_all(random.Random(0), 1_000)
     kafka.append(STATE, [Record(STATE, 0, 0, 0, MODEL.encode(), b'{"v":2}')])
     with pytest.raises(ConfigurationError, match="can't be read"):
-        turns(loop_on(kafka))
+        turns(refused := loop_on(kafka))
+    refused.source.close()
+    loop = loop_on(kafka)
+    loop.from_start = True
+    turns(loop)
+    assert published(kafka) == expected()
+    loop.source.close()
+    turns(loop_on(kafka, 1))
+    assert published(kafka) == expected()
 
 
 def test_other_models_are_others_business() -> None:

@@ -94,7 +94,7 @@ class KafkaSketchSource:
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             raise TransportError(
                 f"{self._topic}[{PARTITION}]: the sketches from offset {self._reached} on are gone (retention has passed them)",
-                hint="windows would be short of them: docs/drift-operating.md says how to go on without",
+                hint="windows are short of them; `prediction-worker monitor --from-start` begins again with those that there are",
             )
         elif error.fatal() or error.code() not in PASSING:
             raise stopping("consume", error)

@@ -40,7 +40,7 @@ class Checkpoint:
             pass
         raise ConfigurationError(
             "the monitor's state can't be read",
-            hint="a newer version wrote it? docs/drift-operating.md says how to drop it",
+            hint="a newer version wrote it? `prediction-worker monitor --from-start` begins again without it",
         )
 
     def covers(self, offset: int) -> bool:

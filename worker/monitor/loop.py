@@ -82,7 +82,7 @@ class _Held:
 
 @dataclass(slots=True)
 class MonitorLoop:
-    """One monitor of one model."""
+    """One monitor of one model. ``from_start``: it forgets the last state, and begins with the first sketch that there is."""
 
     source: SketchSource
     states: StateLog
@@ -95,6 +95,7 @@ class MonitorLoop:
     patience_seconds: float
     observer: MonitorObserver
     clock: Clock
+    from_start: bool = False
     _held: _Held | None = None
     _look: Look | None = None
     _looked_at: float = float("-inf")
@@ -136,17 +137,21 @@ class MonitorLoop:
 
     def _take_over(self) -> None:
         """Begin with the last state; what the transaction before is still showing is waited for, turn by turn."""
-        committed = self.source.committed()
-        value = self.states.latest(self.memory.model.encode())
-        last = None if value is None else Checkpoint.from_bytes(value)
-        if committed is None or (committed[1] and (last is None or not last.covers(committed[0]))):
+        last, committed = (None, None) if self.from_start else self._last()
+        if not self.from_start and (committed is None or (committed[1] and not (last and last.covers(committed[0])))):
             self._wait(committed)
             return
-        self._waiting_since, now = None, self.clock.monotonic()
+        self._waiting_since, self.from_start = None, False
         monitor = self.memory.fresh() if last is None else self.memory.recalled(last.state)
         begin = self.source.start(None if last is None else last.next)
-        self._held = _Held(monitor, begin, now, begin)
+        self._held = _Held(monitor, begin, self.clock.monotonic(), begin)
         self.observer.assignment(1)
+
+    def _last(self) -> tuple[Checkpoint | None, tuple[int, str] | None]:
+        """The last state, and the group's offset, which was asked for first: the state may be newer, not older."""
+        committed = self.source.committed()
+        value = self.states.latest(self.memory.model.encode())
+        return None if value is None else Checkpoint.from_bytes(value), committed
 
     def _wait(self, committed: tuple[int, str] | None) -> None:
         now = self.clock.monotonic()
@@ -157,7 +162,7 @@ class MonitorLoop:
             raise TransportError("the group's offset is held by a transaction that nobody ends")
         raise ConfigurationError(
             f"the group has read sketches up to {committed[0]}, but the state topic has no such state",
-            hint="was it deleted? docs/drift-operating.md says how to begin again",
+            hint="was it deleted? `prediction-worker monitor --from-start` begins again with all sketches that there are",
         )
 
     def _let_go(self) -> None:
