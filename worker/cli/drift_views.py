@@ -82,5 +82,5 @@ def summary(found: Found) -> str:
 
 
 def _figures(one: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = (f"{one['statistic']:.4f}", f"{one['threshold']:.4f}", f"{one['score']:+.1f}")
+    numbers = (f"{one['statistic']:.4f}", f"{one['threshold']:.4f}", f"{one['score']:.2f}")
     return (*numbers, "yes" if one["drifted"] else "no")

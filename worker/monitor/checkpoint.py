@@ -34,15 +34,19 @@ class Checkpoint:
         """Raises ConfigurationError for what no monitor of this version wrote."""
         try:
             known = json.loads(value)
-            if known["v"] == _VERSION:
-                return Checkpoint(int(known["next"]), known["state"])
-        except (ValueError, KeyError, TypeError):
-            pass
-        raise ConfigurationError(
-            "the monitor's state can't be read",
-            hint="a newer version wrote it? `prediction-worker monitor --from-start` begins again without it",
-        )
+            if known["v"] != _VERSION:
+                raise unreadable(f"it is of format {known['v']}, and this version reads {_VERSION}")
+            return Checkpoint(int(known["next"]), known["state"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable(repr(error)) from None
 
     def covers(self, offset: int) -> bool:
         """Whether it is as new as the group's offset."""
         return self.next >= offset
+
+
+def unreadable(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the monitor's state can't be read: {why}",
+        hint="a newer version wrote it? `prediction-worker monitor --from-start` begins again without it",
+    )

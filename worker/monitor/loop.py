@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from worker.drift.monitor import DriftMonitor, Outcome
 from worker.drift.sketch import Sketch
 from worker.errors import ConfigurationError, DeliveryAborted, TransportError
-from worker.monitor.checkpoint import MARK, Checkpoint
+from worker.monitor.checkpoint import MARK, Checkpoint, unreadable
 from worker.monitor.encoding import OutputEncoder
 from worker.ports import Clock, InputWatch, Look, RecordSink, SketchSource, StateLog, Taken
 from worker.records import Committable, TopicPartition
@@ -142,10 +142,16 @@ class MonitorLoop:
             self._wait(committed)
             return
         self._waiting_since, self.from_start = None, False
-        monitor = self.memory.fresh() if last is None else self.memory.recalled(last.state)
+        monitor = self.memory.fresh() if last is None else self._recalled(last)
         begin = self.source.start(None if last is None else last.next)
         self._held = _Held(monitor, begin, self.clock.monotonic(), begin)
         self.observer.assignment(1)
+
+    def _recalled(self, last: Checkpoint) -> DriftMonitor:
+        try:
+            return self.memory.recalled(last.state)
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable(str(error)) from None
 
     def _last(self) -> tuple[Checkpoint | None, tuple[int, str] | None]:
         """The last state, and the group's offset, which was asked for first: the state may be newer, not older."""

@@ -138,8 +138,8 @@ WORKER_METRICS = (
 
 DRIFT_SCORE = _gauge(
     "drift_score",
-    "How far a series of the reference profile was out in the latest window that was judged, in standard deviations of "
-    "its null; by what of it: its distribution, missing values, unseen categories.",
+    "The deciding statistic of a series in the latest window that was judged, in units of its threshold: above 1 it has "
+    "drifted; by what of it: its distribution, missing values, unseen categories.",
     "model",
     "version",
     "series",

@@ -22,7 +22,7 @@ def part(name: str, what: str, statistic: float, counts: tuple[int, ...]) -> dic
         "records": sum(counts),
         "statistic": statistic,
         "threshold": 0.2,
-        "score": statistic * 10,
+        "score": statistic / 0.2,
         "span": 1,
         "effect": statistic,
         "drifted": statistic > 0.2,

@@ -15,7 +15,7 @@ def test_series_and_episodes(capsys: pytest.CaptureFixture[str]) -> None:
     alerts = [alert("opened", 1), alert("updated", 2), alert("closed", 3)]
     show_found(found([report(0, 0.1), report(1, 0.5)], alerts))
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert lines[1] == ["amount", "distribution", "0.5000", "0.2000", "+5.0", "yes", "1 of 2"]
+    assert lines[1] == ["amount", "distribution", "0.5000", "0.2000", "2.50", "yes", "1 of 2"]
     assert lines[2][:2] == ["country", "unseen"]
     assert lines[4][1:7] == [
         *("over", "major", "amount", "distribution"),
