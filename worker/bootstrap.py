@@ -21,6 +21,7 @@ from worker.avro.sketches import SketchCodec
 from worker.clock import SystemClock
 from worker.drift.monitor import DriftMonitor
 from worker.drift.profile import ReferenceProfile
+from worker.drift.significance import Policy
 from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
@@ -191,7 +192,8 @@ def prepare_monitor(settings: Settings) -> Memory:
     """The monitor of the bundle's model, by its reference profile. Raises ModelError."""
     reference = read_reference(settings)
     profiles = {reference.digest: reference.profile}
-    policy: object = None
+    drift = settings.drift
+    policy = Policy(rate=drift.rate, min_records=drift.min_records, effect_floor=drift.effect_floor)
     return Memory(
         model=reference.model,
         fresh=lambda: DriftMonitor(profiles, policy),

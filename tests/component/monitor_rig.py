@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from worker.avro.sketches import SketchCodec
-from worker.drift.monitor import DriftMonitor, Outcome
+from worker.drift.monitor import DriftMonitor
+from worker.drift.outcome import Outcome
+from worker.drift.profile import ReferenceProfile, Series
+from worker.drift.significance import Policy
 from worker.drift.sketch import Range, Sketch, WindowCounts
 from worker.monitor.encoding import OutputEncoder, OutputTopics
 from worker.monitor.loop import Memory, MonitorLoop
@@ -26,6 +29,11 @@ PARTITIONS = 3
 WINDOW_SECONDS, LATENESS_SECONDS = 60, 6
 CODEC = SketchCodec(output_schema("drift_sketch"))
 PLACE = TopicPartition(SKETCHES, 0)
+# Live events are all in another bin than the reference's, so that an episode opens.
+PROFILE = ReferenceProfile(
+    (Series("x", "numeric", (0, 0, 0, 100, 900, 0), (0.0, 1.0, 2.0)),), WINDOW_SECONDS, records=1_000
+)
+POLICY = Policy(min_records=1)
 
 
 class SketchesInMemory:
@@ -164,9 +172,8 @@ def loop_on(kafka: InMemoryKafka, number: int = 0, observer: Told | None = None)
 
 
 def memory() -> Memory:
-    return Memory(
-        MODEL, lambda: DriftMonitor(partitions=PARTITIONS), lambda state: DriftMonitor.of_state(None, None, state)
-    )
+    known = {"d" * 64: PROFILE}
+    return Memory(MODEL, lambda: DriftMonitor(known, POLICY), lambda state: DriftMonitor.of_state(known, POLICY, state))
 
 
 class CountingWorkers:

@@ -70,9 +70,9 @@ def expected() -> tuple[list[bytes | None], list[bytes | None]]:
 
 
 def test_every_window_is_reported() -> None:
-    """All windows but the last, which may still get events."""
-    reports, _ = expected()
-    assert len(reports) == 9
+    """All windows but the last, which may still get events; the one episode is alerted of."""
+    reports, alerts = expected()
+    assert (len(reports), len(alerts)) == (9, 1)
 
 
 class Simulation:

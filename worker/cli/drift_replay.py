@@ -11,8 +11,10 @@ from worker.avro.sketches import SketchCodec
 from worker.bootstrap import prepare_monitor
 from worker.cli.drift_views import show_episodes
 from worker.cli.texts import counted
-from worker.drift.monitor import Alert, Report
+from worker.drift.outcome import Alert, Report
+from worker.kafka.config import admin_config
 from worker.kafka.spans import TopicReader
+from worker.kafka.topics import partition_counts
 from worker.settings import Settings
 from worker.shipped import output_schema
 
@@ -38,7 +40,7 @@ def replayed(settings: Settings) -> tuple[list[Report], list[Alert]]:
     monitor = memory.fresh()
     reports: list[Report] = []
     alerts: list[Alert] = []
-    partitions = set[int]()
+    count = partition_counts(admin_config(settings), [settings.topics.input]).get(settings.topics.input, 0)
     with TopicReader(settings, settings.topics.drift_sketches, f"{settings.kafka.group}.drift-replay") as reader:
         for batch in reader.read(reader.spans()):
             for value in batch.values.to_list():
@@ -48,9 +50,8 @@ def replayed(settings: Settings) -> tuple[list[Report], list[Alert]]:
                     continue  # the monitor passes over it, too, and says so
                 if sketch.model_name == memory.model:
                     monitor.absorb(sketch)
-                    partitions.update(one.partition for one in sketch.ranges)
-            outcome = monitor.close(frozenset())
+            outcome = monitor.close(frozenset(), count)
             reports += outcome.reports
             alerts += outcome.alerts
-        outcome = monitor.close(frozenset(partitions))
+        outcome = monitor.close(frozenset(range(count)), count)
     return [*reports, *outcome.reports], [*alerts, *outcome.alerts]

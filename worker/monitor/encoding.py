@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.avro.any_record import AnySchema
-from worker.drift.monitor import Alert, Outcome, Report
+from worker.drift.outcome import Alert, Outcome, Report
 from worker.records import OutgoingBatch, Slices
 
 

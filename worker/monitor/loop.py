@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from worker.drift.monitor import DriftMonitor, Outcome
+from worker.drift.monitor import DriftMonitor
+from worker.drift.outcome import Outcome
 from worker.drift.sketch import Sketch
 from worker.errors import ConfigurationError, DeliveryAborted, TransportError
 from worker.monitor.checkpoint import MARK, Checkpoint, unreadable

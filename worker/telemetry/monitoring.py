@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from worker.drift.monitor import Alert, Outcome, Report
+from worker.drift.outcome import Alert, Outcome, Report
 from worker.telemetry import catalogue as c
 from worker.telemetry.health import ProcessHealth
 from worker.telemetry.instruments import Instruments
