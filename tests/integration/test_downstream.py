@@ -53,7 +53,7 @@ def test_two_processes_serve_plain_clients(tmp_path: Path, kafka: KafkaUnderTest
     """Flights in; predictions and dead letters that a plain Avro client reads; one metrics port; a clean end."""
     topic, port = make_topic(partitions=3), free(1)[0]
     create_topics(kafka.bootstrap, {f"{topic}.predictions": 3, f"{topic}.dlq": 3})
-    pack_flights(tmp_path / "bundle")
+    pack_flights(tmp_path / "bundle", profiled=False)
     settings = tmp_path / "worker.toml"
     settings.write_text(
         f"""
