@@ -114,6 +114,7 @@ class BatchReport:
     validate_seconds: float
     predict_seconds: float
     encode_seconds: float
+    count_seconds: float
     deliver_seconds: float
     lag: Mapping[TopicPartition, int]
 

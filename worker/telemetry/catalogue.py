@@ -37,6 +37,7 @@ class TimedStage(enum.StrEnum):
     VALIDATE = "validate"
     PREDICT = "predict"
     ENCODE = "encode"
+    COUNT = "count"
     DELIVER = "deliver"
 
 

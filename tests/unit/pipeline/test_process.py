@@ -72,4 +72,4 @@ def test_seconds() -> None:
     """Each stage's duration is told."""
     ticks = iter(range(0, 100, 3))
     outcome = replace(PIPELINE, timer=lambda: float(next(ticks))).process(batch([loan()]))
-    assert outcome.seconds == {"decode": 3.0, "validate": 3.0, "predict": 3.0, "encode": 3.0}
+    assert outcome.seconds == {"decode": 3.0, "validate": 3.0, "predict": 3.0, "encode": 3.0, "count": 3.0}
