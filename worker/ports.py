@@ -191,8 +191,8 @@ class Look:
 
 
 class InputWatch(Protocol):
-    def look(self) -> Look:
-        """As of now. Raises TransportError."""
+    def look(self) -> Look | None:
+        """As of now; None: the broker did not answer this time. Raises TransportError."""
         ...
 
     def close(self) -> None: ...

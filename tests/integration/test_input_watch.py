@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from worker.broker.topics import create_topics
 from worker.kafka.input_watch import KafkaInputWatch
+from worker.ports import Look
 from worker.records import Record
 from worker.settings import Event, Kafka, Model, Settings, Topics
 
@@ -50,8 +52,15 @@ class Field:
 
     def idle(self) -> frozenset[int]:
         """At the second look: the first does not know yet whether the group stands still."""
-        self.watch.look()
-        return self.watch.look().idle
+        self.look()
+        return self.look().idle
+
+    def look(self) -> Look:
+        """A new group's coordinator may not be there yet."""
+        deadline = time.monotonic() + 30
+        while (look := self.watch.look()) is None:
+            assert time.monotonic() < deadline
+        return look
 
     def close(self) -> None:
         self.watch.close()
@@ -71,13 +80,13 @@ def test_all_committed_is_idle(field: Field) -> None:
     field.write(1, 2)
     field.commit(0, 3)
     field.commit(1, 1)
-    look = field.watch.look()
+    look = field.look()
     assert look.idle == {0, 2}
     assert look.partitions == 3
     field.commit(1, 2)
-    assert field.watch.look().idle == {0, 1, 2}
+    assert field.look().idle == {0, 1, 2}
     field.write(1, 1)
-    assert field.watch.look().idle == {0, 2}
+    assert field.look().idle == {0, 2}
 
 
 def test_a_worker_that_stalls_is_not_idle(field: Field) -> None:

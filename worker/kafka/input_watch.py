@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from worker.errors import TransportError
 from worker.kafka.config import admin_config, consumer_config
-from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.errors import client, error_of, is_passing, stopping
 from worker.ports import Look
 from worker.settings import Settings
 
@@ -41,11 +41,13 @@ class KafkaInputWatch:
         self._probe = _Probe(config, self._input)
         self._before: dict[int, int] = {}
 
-    def look(self) -> Look:
+    def look(self) -> Look | None:
         try:
             return self._look()
-        except KafkaException as error:
-            raise stopping("looking at the input's offsets", error_of(error)) from None
+        except KafkaException as exception:
+            if is_passing(error := error_of(exception)):
+                return None
+            raise stopping("looking at the input's offsets", error) from None
 
     def close(self) -> None:
         self._probe.close()

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
 
 from worker.errors import TransportError
-from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.errors import client, error_of, is_passing, stopping
 from worker.kafka.source import PASSING
 from worker.ports import Taken
 
@@ -21,7 +21,6 @@ TIMEOUT_SECONDS = 10.0
 STABLE_SECONDS = 2.0
 MOST_SKETCHES = 1_000
 PARTITION = 0  # the only one that workers write sketches to
-_UNDECIDED = PASSING | {KafkaError.UNSTABLE_OFFSET_COMMIT}
 
 
 def monitor_group(group: str) -> str:
@@ -59,10 +58,9 @@ class KafkaSketchSource:
             # As long as an open transaction holds the offset, the client goes on asking.
             (found,) = self._consumer.committed([self._place], timeout=STABLE_SECONDS)
         except KafkaException as exception:
-            error = error_of(exception)
-            if error.fatal() or error.code() not in _UNDECIDED:
-                raise stopping("reading the committed offset", error) from None
-            return None
+            if is_passing(error := error_of(exception)):
+                return None
+            raise stopping("reading the committed offset", error) from None
         return max(-1, found.offset), found.metadata or ""
 
     def start(self, offset: int | None) -> int:

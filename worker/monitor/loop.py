@@ -200,7 +200,7 @@ class MonitorLoop:
         if self._look is None and now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._look = self.watch.look()
-            self._partitions = self._look.partitions
+            self._partitions = self._look.partitions if self._look else self._partitions
             self._use_look(held, held.next)
 
     def _use_look(self, held: _Held, absorbed: int) -> None:
