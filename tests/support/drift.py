@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from worker.drift.profile import BELOW, FIRST_CATEGORY, FIRST_NUMERIC, MISSING, NAN, OTHER, ReferenceProfile, Series
@@ -50,6 +51,38 @@ def counts_of(profile: ReferenceProfile, rows: Sequence[Row]) -> Counter[int]:
         for series, value in zip(profile.series, row, strict=True):
             found[places[series.name] + bin_of(series, value)] += 1
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record of the input; ``row`` has a value for each series, None where the record is not predicted."""
+
+    partition: int
+    time_ms: int
+    timestamp_ms: int
+    row: Row | None
+
+
+def windows_of(
+    profile: ReferenceProfile, events: Iterable[Event], *, lateness_ms: int, skew_ms: int
+) -> dict[Window, tuple[int, int, Counter[int]]]:
+    """What all sketches must add up to, whoever made them; the events of a partition are in the order of offsets."""
+    window_ms = profile.window_seconds * 1_000
+    rows: dict[Window, list[Row]] = defaultdict(list)
+    late: Counter[Window] = Counter()
+    watermarks: Counter[int] = Counter()
+    for event in events:
+        if event.row is None:
+            continue
+        before, start = watermarks[event.partition], event.time_ms // window_ms * window_ms
+        ahead = start > event.timestamp_ms + skew_ms
+        if ahead or start + window_ms + lateness_ms <= before:
+            late[event.partition, (before or event.timestamp_ms) // window_ms * window_ms] += 1
+        else:
+            rows[event.partition, start].append(event.row)
+        if event.time_ms <= event.timestamp_ms + skew_ms:
+            watermarks[event.partition] = max(before, event.time_ms)
+    return {at: (len(rows[at]), late[at], counts_of(profile, rows[at])) for at in rows.keys() | late.keys()}
 
 
 def added(sketches: Sequence[Sketch]) -> dict[Window, tuple[int, int, Counter[int]]]:

@@ -6,6 +6,8 @@
      │                                                             │           │           │
      gate: metrics of the served predictions            every digest checked   │   golden rows, same bits
                                                                       unpickled only here
+
+    reference  the profile in it, of the training rows: what live ones are compared with
 """
 
 from worker.models.binding import bind

@@ -29,5 +29,8 @@ class Sketching:
         """The record, and the watermarks of the batch's partitions after it; ``watermarks`` are those before it."""
         counted = self.counting.count(batch, predicted, watermarks)
         key, value = self.counting.model_name.encode(), self.codec.write(counted.sketch)
-        outgoing = OutgoingBatch(self.topic, np.array([PARTITION]), Slices.of([key]), Slices.of([value]))
-        return outgoing, counted.watermarks
+        return OutgoingBatch(self.topic, np.array([PARTITION]), _alone(key), _alone(value)), counted.watermarks
+
+
+def _alone(content: bytes) -> Slices:
+    return Slices(content, np.array([0]), np.array([len(content)]))
