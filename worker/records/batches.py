@@ -12,6 +12,7 @@ from worker.records.slices import IntArray, Slices
 
 _FEW_ROWS = 20
 
+
 @dataclass(frozen=True, slots=True, order=True)
 class TopicPartition:
     topic: str
