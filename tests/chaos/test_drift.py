@@ -14,17 +14,15 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
 EVENTS, MINUTES, SHIFT = 40_000, 30, 20
-READINGS = Readings.of(EVENTS, 2, minutes=MINUTES, shift_from=SHIFT)
-EXPECTED = expected_windows(READINGS)
 
 
 def run(
-    bootstrap: str, folder: Path, *, workers: int, monitors: int, kills: Sequence[int] = ()
+    bootstrap: str, folder: Path, readings: Readings, *, workers: int, monitors: int, kills: Sequence[int] = ()
 ) -> tuple[list[bytes], list[bytes]]:
     """Reports and alerts. ``kills``: after so many reports the longest running monitor and worker get a kill -9."""
     place = folder / f"{workers}-workers"
     place.mkdir()
-    with drift_field(bootstrap, place, folder / "bundle", READINGS) as field:
+    with drift_field(bootstrap, place, folder / "bundle", readings) as field:
         roles = {field.monitor: monitors, field.fleet.start: workers}
         running = {start: [start() for _ in range(count)] for start, count in roles.items()}
         for reports in kills:
@@ -32,7 +30,7 @@ def run(
             for start, ours in running.items():
                 ours.pop(0).kill()
                 ours.append(start())
-        field.await_reports(len(EXPECTED))
+        field.await_reports(len(expected_windows(readings)))
         wait_until(lambda: all("ready: " in one.text() for one in field.fleet.running), 60)
         assert field.fleet.stop(GRACE_SECONDS) == [0] * (workers + monitors)
         return field.published()
@@ -44,11 +42,13 @@ def test_whoever_counted(kafka: KafkaUnderTest, tmp_path: Path) -> None:
     The means of the partitions are far apart, so that what each worker sees is another distribution than the reference.
     """
     pack_readings(tmp_path / "bundle")
-    alone = run(kafka.bootstrap, tmp_path, workers=1, monitors=1)
-    killed = run(kafka.bootstrap, tmp_path, workers=3, monitors=2, kills=(4, 12))
+    readings = Readings.of(EVENTS, 2, minutes=MINUTES, shift_from=SHIFT)
+    expected = expected_windows(readings)
+    alone = run(kafka.bootstrap, tmp_path, readings, workers=1, monitors=1)
+    killed = run(kafka.bootstrap, tmp_path, readings, workers=3, monitors=2, kills=(4, 12))
     say(f"{len(alone[0])} reports and {len(alone[1])} alerts, twice")
     assert alone == killed
     reports, alerts = ([KNOWN.read(value) for value in values] for values in alone)
-    assert {report["window_start"]: (report["records"], report["late"]) for report in reports} == EXPECTED
+    assert {report["window_start"]: (report["records"], report["late"]) for report in reports} == expected
     assert {(alert["series"], alert["event"]) for alert in alerts} == {("x", "opened"), ("prediction.score", "opened")}
-    assert {alert["window_start"] for alert in alerts} == {min(EXPECTED) + 1_000 * WINDOW_SECONDS * (SHIFT + 1)}
+    assert {alert["window_start"] for alert in alerts} == {min(expected) + 1_000 * WINDOW_SECONDS * (SHIFT + 1)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import typer
 
 from worker.avro.sketches import SketchCodec
 from worker.bootstrap import prepare_monitor
-from worker.cli.drift_views import show_episodes
+from worker.cli.drift_views import json_line, show_episodes
 from worker.cli.texts import counted
 from worker.drift.outcome import Alert, Report
 from worker.kafka.config import admin_config
@@ -24,7 +23,7 @@ def run_replay(settings: Settings, *, json_lines: bool) -> None:
     reports, alerts = replayed(settings)
     if json_lines:
         for alert in alerts:
-            typer.echo(json.dumps(dataclasses.asdict(alert), allow_nan=False))
+            typer.echo(json_line(dataclasses.asdict(alert)))
     else:
         first = {alert.episode: alert for alert in reversed(alerts)}
         last = {alert.episode: alert for alert in alerts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,20 @@ def show_json(found: Found) -> None:
     """An object a line: the reports, then the alerts, as they were published."""
     for kind, records in (("report", found.reports), ("alert", found.alerts)):
         for fields in records:
-            typer.echo(json.dumps({"kind": kind, **fields}, allow_nan=False))
+            typer.echo(json_line({"kind": kind, **fields}))
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """One object; JSON knows no infinity and no NaN, they become null."""
+    return json.dumps({name: _plain(value) for name, value in fields.items()}, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def summary(found: Found) -> str:

@@ -90,13 +90,19 @@ class KafkaSketchSource:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public code
             self._reached = max(self._reached, offset or 0)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+            self._check_reach()
+        elif error.fatal() or error.code() not in PASSING:
+            raise stopping("consume", error)
+        return None
+
+    def _check_reach(self) -> None:
+        """Raises TransportError when what comes next is gone; else the error was about the time before ``start``."""
+        low, high = self._consumer.get_watermark_offsets(self._place, timeout=TIMEOUT_SECONDS)
+        if not low <= self._reached <= high:
             raise TransportError(
                 f"{self._topic}[{PARTITION}]: the sketches from offset {self._reached} on are gone (retention has passed them)",
                 hint="windows are short of them; `prediction-worker monitor --from-start` begins again with those that there are",
             )
-        elif error.fatal() or error.code() not in PASSING:
-            raise stopping("consume", error)
-        return None
 
     def _on_assign(self, _: Consumer, positions: list[Position]) -> None:
         if any(position.partition == PARTITION for position in positions):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.unit.cli.drift_samples import alert, found, report
-from worker.cli.drift_views import show_found, show_json, summary
+from worker.cli.drift_views import json_line, show_found, show_json, summary
 
 
 def test_series_and_episodes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +45,11 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     show_json(found([report(0, 0.1)], [alert("opened", 1)]))
     objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert objects == [{"kind": "report", **report(0, 0.1)}, {"kind": "alert", **alert("opened", 1)}]
+
+
+def test_no_json_but_json() -> None:
+    """What is no number is null, however deep it lies."""
+    assert (
+        json_line({"a": float("inf"), "b": [{"c": float("nan"), "d": 1.5}]})
+        == '{"a": null, "b": [{"c": null, "d": 1.5}]}'
+    )
