@@ -85,7 +85,8 @@ class MonitorTelemetry:
 
     def _tell(self, alert: Alert) -> None:
         self._metrics.counter(c.DRIFT_ALERTS, self._model, alert.event, alert.severity).inc()
-        _log.warning(
+        _log.log(
+            logging.INFO if alert.event == "closed" else logging.WARNING,
             "drift %s: %s of %s",
             alert.event,
             alert.what,
