@@ -1,9 +1,14 @@
-"""The monitor and two customary rules on the same windows: when each opens an episode, and of which feature."""
+"""The monitor and customary rules on the same windows: when each opens an episode, and of which feature.
+
+A rule is a limit of one statistic of a feature in a window. Two limits are those in use; two more are *oracles*: what the
+same kind of stream without drift exceeded once in 1,000 windows, over all features. Nobody has such a stream.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from scipy import special
@@ -13,11 +18,23 @@ from worker.drift.episodes import Episode, advance
 from worker.drift.judged import DISTRIBUTION
 from worker.drift.monitor import DriftMonitor
 from worker.drift.outcome import SeriesReport
-from worker.drift.profile import SCORE, ReferenceProfile
+from worker.drift.profile import SCORE
 from worker.drift.significance import Policy
 
-PSI, KS = "PSI > 0.2", "KS p < 0.05"
 QUIET_WINDOWS = Policy().quiet_windows
+Measure = Literal["psi", "p", "ks"]
+"""Population stability index; 1 - p of the test in use (Kolmogorov-Smirnov, of categories Pearson's); KS distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    name: str
+    measure: Measure
+    limit: float
+
+
+CUSTOMARY = (Rule("PSI > 0.2", "psi", 0.2), Rule("KS p < 0.05", "p", 0.95))
+ORACLES: Mapping[Measure, str] = {"psi": "PSI, oracle", "ks": "KS distance, oracle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,54 +53,84 @@ Opened = list[tuple[int, str]]
 
 
 @dataclass(slots=True)
-class _Rule:
-    """A verdict by window, with the same closing as the monitor's episodes: a run of alarms is one episode."""
+class Judged:
+    """``opened``: episodes by judge. ``highest``: of each window the highest value over all features, by measure."""
 
-    episodes: dict[str, Episode] = field(default_factory=dict)
+    opened: dict[str, Opened] = field(default_factory=dict)
+    highest: dict[Measure, list[float]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Applied:
+    """A rule with the monitor's closing of episodes: a run of alarms is one."""
+
+    rule: Rule
     opened: Opened = field(default_factory=list)
+    episodes: dict[str, Episode] = field(default_factory=dict)
 
-    def take(self, window: int, name: str, drifted: bool) -> None:
-        after, event = advance(
-            self.episodes.pop(name, None), 2.0 * drifted, 0.0, start_ms=window, quiet_windows=QUIET_WINDOWS
-        )
+    def take(self, window: int, name: str, value: float) -> None:
+        score = 2.0 * (value > self.rule.limit)
+        after, event = advance(self.episodes.pop(name, None), score, 0.0, start_ms=window, quiet_windows=QUIET_WINDOWS)
         if after is not None:
             self.episodes[name] = after
         if event == "opened":
             self.opened.append((window, name))
 
 
-def judge(run: Run, rates: Mapping[str, float]) -> dict[str, Opened]:
-    """Episodes by judge: the monitor's at each of the ``rates``, by its name, and the rules'."""
+def judge(run: Run, rates: Mapping[str, float], rules: Sequence[Rule] = CUSTOMARY) -> Judged:
+    """By the monitor at each of the ``rates``, by its name, and by the rules."""
     profile = profile_of(run.stream, run.blocks)
     monitors = {name: DriftMonitor({DIGEST: profile}, Policy(rate=rate)) for name, rate in rates.items()}
-    found: dict[str, Opened] = {name: [] for name in monitors}
-    rules = {PSI: _Rule(), KS: _Rule()}
-    references = _references(profile)
+    found = Judged({name: [] for name in monitors})
+    applied = [_Applied(rule) for rule in rules]
+    references = {series.name: sum(series.counts[series.regular]) for series in profile.series}
     for window, counts in enumerate(counted(run.stream, profile, run.windows, run.shift_from, run.shift)):
         sketch = sketch_of(window, counts, run.stream.window_records)
-        for place, (name, monitor) in enumerate(monitors.items()):
+        outcomes = []
+        for name, monitor in monitors.items():
             monitor.absorb(sketch)
-            outcome = monitor.close(frozenset(), 1)
-            found[name] += [(window, alert.series) for alert in outcome.alerts if alert.event == "opened"]
-            if place == 0:
-                for series in (one for report in outcome.reports for one in report.series):
-                    for rule, drifted in _verdicts(series, references):
-                        rules[rule].take(window, series.name, drifted)
-    return found | {name: rule.opened for name, rule in rules.items()}
+            outcomes.append(monitor.close(frozenset(), 1))
+            found.opened[name] += [(window, one.series) for one in outcomes[-1].alerts if one.event == "opened"]
+        series = [one for report in outcomes[0].reports for one in report.series]
+        _apply(window, series, references, applied, found)
+    found.opened |= {one.rule.name: one.opened for one in applied}
+    return found
 
 
-def _verdicts(series: SeriesReport, references: Mapping[str, int]) -> Iterator[tuple[str, bool]]:
-    """Of the features' distributions; the rules know no other series."""
-    if series.what != DISTRIBUTION or series.name == SCORE:
-        return
-    yield PSI, series.shown["psi"] > 0.2
-    distance = series.shown.get("kolmogorov_smirnov")
+def _apply(
+    window: int,
+    series: Sequence[SeriesReport],
+    references: Mapping[str, int],
+    applied: Sequence[_Applied],
+    found: Judged,
+) -> None:
+    """To the features' distributions; the rules know no other series."""
+    known = {
+        one.name: _measures(one, references[one.name])
+        for one in series
+        if one.what == DISTRIBUTION and one.name != SCORE
+    }
+    for rule in applied:
+        for name, values in known.items():
+            if rule.rule.measure in values:
+                rule.take(window, name, values[rule.rule.measure])
+    for measure in ORACLES:
+        highest = max((values[measure] for values in known.values() if measure in values), default=0.0)
+        found.highest.setdefault(measure, []).append(highest)
+
+
+def _measures(series: SeriesReport, reference: int) -> dict[Measure, float]:
+    psi, distance = series.shown["psi"], series.shown.get("kolmogorov_smirnov")
     if distance is None:  # of categories Pearson's test, as libraries have it
-        yield KS, series.shown["chi_squared_p"] < 0.05
-    else:
-        records, reference = series.records, references[series.name]
-        yield KS, bool(special.kolmogorov(distance * np.sqrt(records * reference / (records + reference))) < 0.05)
+        return {"psi": psi, "p": 1 - series.shown["chi_squared_p"]}
+    scaled = distance * np.sqrt(series.records * reference / (series.records + reference))
+    return {"psi": psi, "p": 1 - float(special.kolmogorov(scaled)), "ks": distance}
 
 
-def _references(profile: ReferenceProfile) -> dict[str, int]:
-    return {series.name: sum(series.counts[series.regular]) for series in profile.series}
+def oracles(highest: Mapping[Measure, Sequence[float]]) -> list[Rule]:
+    """The limits that windows without drift exceed once in 1,000."""
+    rules = []
+    for measure, name in ORACLES.items():
+        values = sorted(highest[measure], reverse=True)
+        rules.append(Rule(name, measure, values[min(len(values) - 1, len(values) // 1_000)]))
+    return rules

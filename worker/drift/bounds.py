@@ -6,9 +6,10 @@ What a distance consists of then:
   in bits has a chi-squared distribution with as many degrees of freedom as there are bins less one (the second-order
   expansion of Lin's divergence; Menendez, Morales, Pardo and Pardo, J. Franklin Inst. 334, 1997).
 - **Wandering.** Records of one window have their hour, their weather and their batch in common. What blocks of the training
-  period are apart beyond sampling, in the mean, is taken for the variance of one normal deviation, as if all of it
-  lay in one direction, which has the longest tail. Its square, held against its estimate from m blocks, has an F
-  distribution with 1 and m degrees of freedom: a predictive bound, the wider the fewer blocks there are.
+  period are apart beyond sampling is taken for a sum of squares of normal deviations in k directions, k from its mean
+  and variance over the blocks (Satterthwaite, Biometrics Bulletin 2, 1946), but less by ``CAUTION_OF_DIRECTIONS``, and
+  1 at least: fewer have the longer tail. Held against its mean of m blocks it has an F distribution with k and k m
+  degrees of freedom: a predictive bound, the wider the fewer blocks there are.
 
 Blocks that resemble those before them count for fewer, and the reference is itself off by a part of 1 / m. The bound
 is the sum of both parts' quantiles, each at half of the level, which holds however the parts depend on one another.
@@ -35,8 +36,10 @@ LEAST_BLOCKS_OF_SPAN: Final = 1.5
 """A span is judged where there are so many times as many blocks."""
 CAUTION: Final = 2.0
 """The dependence of blocks is measured on a few dozens of them, and taken for so many times as much."""
+CAUTION_OF_DIRECTIONS: Final = 1.5
 _CHI_PER_BIT: Final = 8 * math.log(2)
 _LARGEST = 1 - 1e-9
+_MOST_DIRECTIONS = 100.0
 
 
 def sampling_unit(records: FloatArray, reference: FloatArray | float) -> FloatArray:
@@ -78,15 +81,19 @@ def _wander(null: Null | None, span: int, freedom: float, reference: float, leve
     unit = float(sampling_unit(np.array(null.block_records), reference))
     odds = _odds(np.square(null.values))
     variance = max(0.0, float(_odds(np.mean(np.square(null.values)))) - freedom * unit)
+    if variance == 0:
+        return 0.0
     effective = max(2.0, blocks / dependence(np.log(np.maximum(odds, unit / 10))))
-    quantile = special.stdtrit(effective, level / 4) ** 2 * effective / (effective - 1)
+    spread = float(odds.var(ddof=1)) - 2 * freedom * unit**2
+    directions = max(1.0, 2 * variance**2 / max(spread, variance**2 / _MOST_DIRECTIONS) / CAUTION_OF_DIRECTIONS)
+    quantile = special.fdtri(directions, directions * effective, 1 - level / 2) * effective / (effective - 1)
     return float(variance * (_kept(null, span, freedom, reference, variance) + 1 / effective) * quantile)
 
 
 def _kept(null: Null, span: int, freedom: float, reference: float, variance: float) -> float:
     """Which part of the variance smoothing leaves: as measured on the blocks, and no less than of independent ones."""
-    if span == 1 or variance == 0:
-        return 1 / span
+    if span == 1:
+        return 1.0
     unit = max(0.0, 1 / (span * null.block_records) - 1 / reference) / _CHI_PER_BIT
     left = float(_odds(np.square(null.smoothed[span]))) - freedom * unit
     return min(1.0, max(1 / span, left / variance))
