@@ -73,8 +73,11 @@ class Counting:
         marks = {tp: watermarks.get(tp, 0) for tp in first}
         windows: tuple[WindowCounts, ...] = ()
         if predicted is not None:
-            rows, before = predicted.rows, {tp.partition: mark for tp, mark in marks.items()}
-            placed = self.placing.place(batch.partition[rows], predicted.times_ms, batch.timestamp_ms[rows], before)
+            partition, stamps, rows = batch.partition, batch.timestamp_ms, predicted.rows
+            if len(rows) < len(batch):
+                partition, stamps = partition[rows], stamps[rows]
+            before = {tp.partition: mark for tp, mark in marks.items()}
+            placed = self.placing.place(partition, predicted.times_ms, stamps, before)
             marks |= {TopicPartition(batch.topic, partition): mark for partition, mark in placed.watermarks.items()}
             windows = tuple(self._windows(placed, predicted))
         ranges = tuple(Range(tp.partition, offset, after[tp], marks[tp]) for tp, offset in first.items())

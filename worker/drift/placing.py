@@ -101,7 +101,7 @@ class Placing:
         times = np.clip(times_ms, _EARLIEST_MS, NO_TIME_MS)
         known = np.clip(timestamps_ms, 0, NO_TIME_MS - 1)
         bound = np.where(known > 0, np.minimum(known + self.skew_ms, NO_TIME_MS - 1), NO_TIME_MS - 1)
-        for one, rows in _by_partition(partition):
+        for one, rows in _by_partition(partition) if len(partition) else ():
             at, own = times[rows], bound[rows]
             before = watermarks.get(one, 0)
             start = at - at % self.window_ms
@@ -113,16 +113,16 @@ class Placing:
                 continue
             marks = np.maximum.accumulate(np.concatenate(([before], sane[:-1])))
             out = (ends <= marks) | (start > own)
-            self._spread(placed, one, rows[~out], start[~out])
+            self._spread(placed, one, np.arange(len(partition))[rows][~out], start[~out])
             stands = np.where(marks[out] > 0, marks[out], known[rows][out])
             for begin, count in zip(*np.unique(stands - stands % self.window_ms, return_counts=True), strict=True):
                 placed.late[one, int(begin)] = int(count)
         placed.group[placed.group < 0] = len(placed.places)
         return placed
 
-    def _spread(self, placed: Placed, partition: int, rows: IntArray, start: IntArray) -> None:
+    def _spread(self, placed: Placed, partition: int, rows: slice | IntArray, start: IntArray) -> None:
         """Put the rows into windows of the partition, which begin at ``start``."""
-        if not len(rows):
+        if not len(start):
             return
         first, last, base = int(start.min()), int(start.max()), len(placed.places)
         count = (last - first) // self.window_ms + 1
@@ -136,11 +136,16 @@ class Placing:
         placed.places.extend((partition, begin) for begin in begins)
 
 
-def _by_partition(partition: IntArray) -> Iterator[tuple[int, IntArray]]:
-    """Each partition, ascending, and its rows in their order."""
-    narrow = partition.astype(np.uint16) if int(partition.max(initial=0)) < 2**16 else partition  # sorted much sooner
+def _by_partition(partition: IntArray) -> Iterator[tuple[int, slice | IntArray]]:
+    """Each partition and its rows in their order: a stretch, where each partition's stand side by side."""
+    begins = [0, *(np.flatnonzero(partition[1:] != partition[:-1]) + 1).tolist()]
+    if len(begins) == len(set(partition[begins].tolist())):
+        for begin, end in pairwise([*begins, len(partition)]):
+            yield int(partition[begin]), slice(begin, end)
+        return
+    narrow = partition.astype(np.uint16) if int(partition.max()) < 2**16 else partition  # sorted much sooner
     order = np.argsort(narrow, kind="stable")
     ordered = partition[order]
-    begins = np.flatnonzero(np.diff(ordered, prepend=-1)).tolist()
-    for begin, end in pairwise([*begins, len(order)]):
+    edges = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(order)]
+    for begin, end in pairwise(edges):
         yield int(ordered[begin]), order[begin:end]
