@@ -81,10 +81,19 @@ class Grounds:
     def create(self, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
         """An input topic and its outputs."""
         names = (topic, f"{topic}.predictions", f"{topic}.dlq")
-        create_topics(self.kafka.bootstrap, dict.fromkeys(names, partitions), config)
+        create_topics(self.kafka.bootstrap, dict.fromkeys(names, partitions) | {f"{topic}.drift-sketches": 1}, config)
 
-    def run(self, contender: str, mode: str, stream: Stream, model: Model, *, events: int | None = None) -> Run:
-        """In a group of its own, so from the beginning of the stream."""
+    def run(
+        self,
+        contender: str,
+        mode: str,
+        stream: Stream,
+        model: Model,
+        *,
+        events: int | None = None,
+        counted: bool = False,
+    ) -> Run:
+        """In a group of its own, so from the beginning of the stream; ``counted``: all fields are, for drift."""
         shape = stream.shape
         return Run(
             contender=contender,
@@ -95,7 +104,7 @@ class Grounds:
             schema=str(self._schema(shape)),
             id_field="id",
             time_field="scheduled_at" if shape is None else "at",
-            bundle=str(self._bundle(shape, model)),
+            bundle=str(self._bundle(shape, model, counted=counted)),
             events=stream.events if events is None else events,
         )
 
@@ -110,14 +119,14 @@ class Grounds:
         path.write_text(shape.schema, encoding="utf-8")
         return path
 
-    def _bundle(self, shape: Shape | None, model: Model) -> Path:
-        path = self.folder / f"{'flights' if shape is None else shape.fields}-{model}"
+    def _bundle(self, shape: Shape | None, model: Model, *, counted: bool) -> Path:
+        path = self.folder / f"{'flights' if shape is None else shape.fields}-{model}{'-counted' if counted else ''}"
         if not path.exists():
             self._say(f"training: {model.label}")
             if shape is None:
-                pack_flights(path, ModelKind(model))
+                pack_flights(path, ModelKind(model), profiled=False)
             else:
-                pack_model(shape, model, path)
+                pack_model(shape, model, path, counted=counted)
         return path
 
     def _say(self, what: str) -> None:

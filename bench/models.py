@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -13,12 +15,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from bench.events import Shape, draw
+from bench.events import Events, Shape, draw, encode
+from worker.avro.decode import Decoder
+from worker.avro.framing import frame_detected
 from worker.avro.schema import parse_schema
-from worker.models import Manifest, pack
+from worker.columns import Columns, TextColumn
+from worker.models import Manifest, TrainingRows, pack
+from worker.records import RecordBatch, Slices
+from worker.registry.files import SchemaFiles
 
 TRAINING_EVENTS = 20_000
 TEST_EVENTS = 2_000
+MOST_VALUES = 40
 FIRST_TRAINING_EVENT = 10**10
 RANDOM_STATE = 1
 
@@ -47,8 +55,8 @@ def build(model: Model) -> Any:
             return HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=RANDOM_STATE)
 
 
-def pack_model(shape: Shape, model: Model, to: Path) -> Manifest:
-    """Fit on events of the shape and write the bundle."""
+def pack_model(shape: Shape, model: Model, to: Path, *, counted: bool = False) -> Manifest:
+    """Fit on events of the shape and write the bundle; ``counted``: with a profile of all fields."""
     training = draw(shape, FIRST_TRAINING_EVENT, TRAINING_EVENTS)
     test = draw(shape, FIRST_TRAINING_EVENT + TRAINING_EVENTS, TEST_EVENTS)
     estimator = build(model)
@@ -65,4 +73,18 @@ def pack_model(shape: Shape, model: Model, to: Path) -> Manifest:
         positive_class="1",
         X_test=test.matrix,
         y_test=test.labels,
+        profile=TrainingRows(_all_fields(shape, training)) if counted else None,
     )
+
+
+def _all_fields(shape: Shape, events: Events) -> Columns:
+    """Every field as a series: ids and customers have few values, or they would be none."""
+    schema = parse_schema(shape.schema)
+    files = SchemaFiles(schema, {})
+    decoder = Decoder(schema, lambda batch: frame_detected(batch, files, 10_000))
+    few = dataclasses.replace(events, first=0, customers=events.customers % MOST_VALUES)
+    empty = Slices.of([None] * len(events))
+    zeros = np.zeros(len(events), np.int64)
+    decoded = decoder.decode(RecordBatch("events", zeros, zeros, zeros, empty, encode(shape, few)))
+    ids = [f"event-{number % MOST_VALUES:012}" for number in range(len(events))]
+    return decoded.columns.with_column("id", TextColumn.of(ids))

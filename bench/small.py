@@ -36,7 +36,7 @@ from worker.telemetry.observers import Observers
 
 SIZES = (1, 2, 5, 20, 100, 1000, 5000)
 PARTITIONS = 6
-STAGES = ("decode", "validate", "predict", "encode", "rest")
+STAGES = ("decode", "validate", "predict", "encode", "count", "rest")
 TOPIC = "events"
 LEAST_TURNS = 10
 
@@ -93,10 +93,10 @@ def batch_of(count: int) -> RecordBatch:
     )
 
 
-def loop(folder: Path) -> tuple[PredictionWorker, SameBatch, Last]:
+def loop(folder: Path, *, counted: bool = False) -> tuple[PredictionWorker, SameBatch, Last]:
     """A worker, its source and its last report; ``folder`` holds schema and bundle afterwards."""
     (folder / "event.avsc").write_text(STANDARD.schema, encoding="utf-8")
-    pack_model(STANDARD, Model.LOGISTIC, folder / "bundle")
+    pack_model(STANDARD, Model.LOGISTIC, folder / "bundle", counted=counted)
     settings = Settings(
         kafka=Kafka(bootstrap="nowhere", group="small"),
         topics=Topics(input=TOPIC),
@@ -130,7 +130,8 @@ def turn(worker: PredictionWorker, last: Last) -> list[float]:
     whole = time.perf_counter() - started
     report = last.report
     assert report is not None
-    stages = [report.decode_seconds, report.validate_seconds, report.predict_seconds, report.encode_seconds]
+    stages = [report.decode_seconds, report.validate_seconds, report.predict_seconds]
+    stages += [report.encode_seconds, report.count_seconds]
     return [*stages, whole - sum(stages), whole]
 
 
@@ -138,10 +139,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.5, help="time for each batch size")
     parser.add_argument("--pause-ms", type=float, default=0, help="sleep between turns: caches and processor cool down")
+    parser.add_argument("--count", action="store_true", help="count all fields for drift")
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        worker, source, last = loop(Path(folder))
+        worker, source, last = loop(Path(folder), counted=arguments.count)
         for count in SIZES:
             source.batch = batch_of(count)
             turns: list[list[float]] = []

@@ -32,10 +32,12 @@ class Row:
     mode: str
     stream: Stream
     model: Model = Model.LOGISTIC
+    counted: bool = False
 
     @property
     def title(self) -> str:
-        return self.contender if self.contender in NO_MODEL else f"{self.contender}, {self.model.label}"
+        counting = ", counting all fields" if self.counted else ""
+        return self.contender if self.contender in NO_MODEL else f"{self.contender}, {self.model.label}{counting}"
 
     @property
     def name(self) -> str:
@@ -43,9 +45,8 @@ class Row:
 
     def run(self, grounds: Grounds) -> Run:
         share = NAIVE_SHARE if self.contender == "naive loop" else 1
-        return grounds.run(
-            self.contender, self.mode, self.stream, self.model, events=max(1, int(self.stream.events * share))
-        )
+        events = max(1, int(self.stream.events * share))
+        return grounds.run(self.contender, self.mode, self.stream, self.model, events=events, counted=self.counted)
 
 
 def rows(events: Stream, traced: Stream, flights: Stream) -> list[Row]:
@@ -59,6 +60,7 @@ def rows(events: Stream, traced: Stream, flights: Stream) -> list[Row]:
     ]
     return [
         *(Row(name, mode, events, model) for mode, (name, model) in itertools.product(MODES, ours)),
+        *(Row("worker", mode, events, counted=True) for mode in MODES),
         *(Row(name, mode, traced) for mode, name in itertools.product(MODES, (PASS_THROUGH, "worker"))),
         *(Row(name, AT_LEAST_ONCE, events) for name in ("batch loop", "naive loop")),
         *(Row(name, EXACTLY_ONCE, flights) for name in (PASS_THROUGH, "worker")),

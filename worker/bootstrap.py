@@ -17,23 +17,37 @@ from worker import __version__
 from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
 from worker.avro.schema import RecordSchema
+from worker.avro.sketches import SketchCodec
 from worker.clock import SystemClock
-from worker.errors import ConfigurationError
+from worker.drift.counting import Counting
+from worker.drift.monitor import DriftMonitor
+from worker.drift.profile import ReferenceProfile
+from worker.drift.significance import Policy
+from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
+from worker.kafka.input_watch import KafkaInputWatch
+from worker.kafka.sketch_source import PARTITION as SKETCH_PARTITION
+from worker.kafka.sketch_source import KafkaSketchSource, monitor_group
 from worker.kafka.slots import Slot
 from worker.kafka.source import KafkaSource
-from worker.kafka.topics import check_topics, partition_counts
+from worker.kafka.state_log import KafkaStateLog
+from worker.kafka.topics import check_monitor_topics, check_topics, needed_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.models import BundlePredictor, Manifest, bind, open_bundle
+from worker.models import Bundle, BundlePredictor, Manifest, bind, bind_profile, open_bundle, profile_of
+from worker.models.contents import read_contents
+from worker.monitor.encoding import OutputEncoder, OutputTopics
+from worker.monitor.loop import Memory, MonitorLoop, MonitorObserver
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
 from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
 from worker.pipeline.process import Pipeline
+from worker.pipeline.sketching import Sketching
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, Predictor, RecordSink
+from worker.records import TopicPartition
 from worker.registry.files import framing, read_schema
 from worker.service import PredictionWorker
 from worker.settings import Settings
@@ -50,6 +64,11 @@ class Prepared:
     limits: LimitPolicy
     batching: BatchingPolicy
     served_by: ServedBy
+
+    @property
+    def drift(self) -> bool:
+        """Whether the worker counts for drift."""
+        return self.pipeline.sketching is not None
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -69,7 +88,8 @@ def prepare(settings: Settings) -> Prepared:
     predictor = BundlePredictor(bundle)
     predictor.check_golden()
     served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)
-    return assemble(settings, schema, predictor, served_by, bundle.manifest.lengths)
+    sketching = _sketching(settings, schema, bundle)
+    return assemble(settings, schema, predictor, served_by, lengths=bundle.manifest.lengths, sketching=sketching)
 
 
 def assemble(
@@ -77,11 +97,13 @@ def assemble(
     schema: RecordSchema,
     predictor: Predictor,
     served_by: ServedBy,
+    *,
     lengths: Mapping[str, int] | None = None,
+    sketching: Sketching | None = None,
 ) -> Prepared:
     """The pipeline around a predictor, and its policies; ``lengths``: of the vectors that it takes, by field.
 
-    Raises ConfigurationError for id and time fields that don't fit.
+    ``sketching``: how it counts for drift. Raises ConfigurationError for id and time fields that don't fit.
     """
     if problems := Identity.problems(schema, settings.event.id, settings.event.time):
         raise ConfigurationError(problems)
@@ -104,6 +126,7 @@ def assemble(
         predictions_topic=settings.topics.predictions,
         timer=time.perf_counter,
         tombstones=settings.event.tombstones,
+        sketching=sketching,
     )
     return Prepared(
         pipeline=pipeline,
@@ -120,12 +143,37 @@ def assemble(
     )
 
 
+def _sketching(settings: Settings, schema: RecordSchema, bundle: Bundle) -> Sketching | None:
+    """By the bundle's profile. Raises ModelError and ConfigurationError for one that is of no use."""
+    drift, found = settings.drift, profile_of(bundle.files) if settings.drift.enabled is not False else None
+    if found is None:
+        if drift.enabled:
+            raise ConfigurationError(
+                "drift.enabled is true, and the bundle has no reference profile",
+                hint="pack the model with --profile-data, or leave drift.enabled out",
+            )
+        return None
+    profile, digest = found
+    if problems := bind_profile(profile, schema):
+        raise ConfigurationError(problems, hint="pack the model with this schema, or set drift.enabled to false")
+    lateness = profile.window_seconds // 10 if drift.lateness_seconds is None else drift.lateness_seconds
+    counting = Counting(
+        profile=profile,
+        profile_digest=digest,
+        model_name=bundle.manifest.name,
+        model_version=bundle.manifest.version,
+        lateness_seconds=lateness,
+        skew_seconds=drift.skew_seconds,
+    )
+    return Sketching(counting, SketchCodec(output_schema("drift_sketch")), settings.topics.drift_sketches)
+
+
 def connect(settings: Settings, prepared: Prepared, observer: Observer) -> PredictionWorker:
     """A worker on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
     admin = admin_config(settings)
     topics, delivery = settings.topics, settings.delivery
-    counts = partition_counts(admin, (topics.input, topics.predictions, topics.dead_letters))
-    check_topics(counts, topics)
+    counts = partition_counts(admin, needed_topics(topics, drift=prepared.drift))
+    check_topics(counts, topics, drift=prepared.drift)
     consumer = consumer_config(settings, counts[topics.input])
     clock = SystemClock()
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
@@ -148,6 +196,67 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         sink=sink,
         limits=DeadLetterLimits(prepared.limits),
         batch_size=BatchSize(prepared.batching),
+        observer=observer,
+        clock=clock,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reference:
+    """The model whose drift is looked for: its name and version, and its profile with the sha256 of its file."""
+
+    model: str
+    version: str
+    profile: ReferenceProfile
+    digest: str
+
+
+def read_reference(settings: Settings) -> Reference:
+    """The bundle's; nothing is unpickled. Raises ModelError, also for a bundle without a profile."""
+    contents = read_contents(settings.model.bundle, digest=settings.model.digest)
+    profile = profile_of(contents.files)
+    if profile is None:
+        raise ModelError(
+            f"bundle {settings.model.bundle} has no reference profile",
+            hint="pack the model again, with `model pack --profile-data`",
+        )
+    return Reference(contents.manifest.name, contents.manifest.version, *profile)
+
+
+def prepare_monitor(settings: Settings) -> Memory:
+    """The monitor of the bundle's model, by its reference profile. Raises ModelError."""
+    reference = read_reference(settings)
+    profiles = {reference.digest: reference.profile}
+    drift = settings.drift
+    policy = Policy(rate=drift.rate, min_records=drift.min_records, effect_floor=drift.effect_floor)
+    return Memory(
+        model=reference.model,
+        fresh=lambda: DriftMonitor(profiles, policy),
+        recalled=lambda state: DriftMonitor.of_state(profiles, policy, state),
+    )
+
+
+def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserver) -> MonitorLoop:
+    """A monitor on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
+    topics, delivery, clock = settings.topics, settings.delivery, SystemClock()
+    outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state)
+    check_monitor_topics(partition_counts(admin_config(settings), topics.model_dump().values()), topics)
+    watchdog = Watchdog(delivery.watchdog_seconds, clock)
+    watchdog.start()
+    # Before subscribing: what a predecessor left open is ended.
+    group = monitor_group(settings.kafka.group)
+    producer = {"compression.type": "lz4"} | producer_config(settings, Slot.take(group).transactional_id(group))
+    sink = TransactionalSink(producer, watchdog, clock, delivery.broker_timeout_seconds)
+    return MonitorLoop(
+        source=KafkaSketchSource(consumer_config(settings) | {"group.id": group}, topics.drift_sketches),
+        states=KafkaStateLog(settings),
+        watch=KafkaInputWatch(settings),
+        sink=sink,
+        memory=memory,
+        read_sketch=SketchCodec(output_schema("drift_sketch")).read,
+        encoder=OutputEncoder(outputs, output_schema("drift_report"), output_schema("drift_alert")),
+        sketches=TopicPartition(topics.drift_sketches, SKETCH_PARTITION),
+        patience_seconds=delivery.broker_timeout_seconds,
         observer=observer,
         clock=clock,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.errors import DeadLetterLimit, DeliveryAborted, TransportError
 from worker.pipeline.batching import BatchSize
-from worker.pipeline.limits import HINT, Counters, DeadLetterLimits
+from worker.pipeline.limits import HINT, DeadLetterLimits
+from worker.pipeline.partition_state import Counters, PartitionState, committed_texts
 from worker.pipeline.process import Outcome, Pipeline
 from worker.ports import BatchReport, Clock, Fetch, Observer, RecordSink, RecordSource
 from worker.records import Committable, RecordBatch, TopicPartition
@@ -34,6 +35,7 @@ class PredictionWorker:
     _aborts: int = 0
     _stopping: bool = False
     _partitions: frozenset[TopicPartition] = frozenset()
+    _watermarks: dict[TopicPartition, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Go on until ``stop``; then leave the group. Raises a WorkerError for whatever ends it otherwise."""
@@ -55,15 +57,16 @@ class PredictionWorker:
         fetch = self.source.poll(self.batch_size.limit())
         begun = self.clock.monotonic()
         self.observer.progressed()
-        self.limits.unassigned(fetch.unassigned)
-        self.limits.assigned(fetch.assigned)
+        self._take_over(fetch)
         self._note_partitions()
         if fetch.batch is None:
             self.observer.lagging(self.source.lag())
             return 0
-        outcome = self.pipeline.process(fetch.batch)
+        outcome = self.pipeline.process(fetch.batch, self._watermarks)
         counters = self._judge(fetch, fetch.batch, outcome)
-        committable = Committable(fetch.batch.next_offsets(), self.limits.metadata(counters), fetch.generation)
+        watermarks = {**self._watermarks, **outcome.watermarks}
+        metadata = committed_texts(self.limits.policy.digest, counters, watermarks)
+        committable = Committable(fetch.batch.next_offsets(), metadata, fetch.generation)
         deliver_begun = self.clock.monotonic()
         try:
             self.sink.deliver(outcome.outgoing, committable)
@@ -73,11 +76,21 @@ class PredictionWorker:
         now = self.clock.monotonic()
         self._aborts = 0
         self.limits.accept(counters)
+        self._watermarks = watermarks
         deliver_seconds = now - deliver_begun
         size_bytes = fetch.batch.size_bytes
         self.batch_size = self.batch_size.after(len(fetch.batch), size_bytes, now - begun, deliver_seconds)
         self.observer.delivered(self._report(fetch.batch, outcome, deliver_seconds))
         return len(fetch.batch)
+
+    def _take_over(self, fetch: Fetch) -> None:
+        """Partitions come and go with what is remembered of them."""
+        states = {tp: PartitionState.read(text) for tp, text in fetch.assigned.items()}
+        self.limits.unassigned(fetch.unassigned)
+        self.limits.assigned(states)
+        for tp in fetch.unassigned:
+            self._watermarks.pop(tp, None)
+        self._watermarks |= {tp: state.watermark_ms for tp, state in states.items()}
 
     def _judge(self, fetch: Fetch, batch: RecordBatch, outcome: Outcome) -> dict[TopicPartition, Counters]:
         """The dead-letter counters after the batch; over the limit, only that fact is committed, and the worker ends."""
@@ -86,8 +99,9 @@ class PredictionWorker:
         if not over:
             return counters
         unmoved = {tp: offset for tp, offset in batch.first_offsets().items() if tp in over}
+        metadata = committed_texts(self.limits.policy.digest, over, self._watermarks)
         try:
-            self.sink.deliver((), Committable(unmoved, self.limits.metadata(over), fetch.generation))
+            self.sink.deliver((), Committable(unmoved, metadata, fetch.generation))
         except TransportError as error:
             _LOG.warning("the dead-letter limit could not be recorded: %s", error)
         where = "; ".join(f"{tp}: {c.tripped}" for tp, c in sorted(over.items()))
@@ -119,6 +133,7 @@ class PredictionWorker:
             validate_seconds=outcome.seconds["validate"],
             predict_seconds=outcome.seconds["predict"],
             encode_seconds=outcome.seconds["encode"],
+            count_seconds=outcome.seconds["count"],
             deliver_seconds=deliver_seconds,
             lag=self.source.lag(),
         )

@@ -14,7 +14,7 @@ from bench.contenders.run import Run
 from worker.ports import BatchReport
 from worker.records import TopicPartition
 
-STAGES = ("decode", "validate", "predict", "encode", "deliver")
+STAGES = ("decode", "validate", "predict", "encode", "count", "deliver")
 MOST_IDLE_SECONDS = 60.0
 MOST_START_SECONDS = 120.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from bench.contenders.meter import Meter, MeterObserver
@@ -12,7 +13,7 @@ from bench.contenders.run import Run
 from worker import __version__, bootstrap
 from worker.clock import SystemClock
 from worker.pipeline.process import Outcome, Pipeline
-from worker.records import OutgoingBatch, RecordBatch, Refusals
+from worker.records import OutgoingBatch, RecordBatch, Refusals, TopicPartition
 from worker.telemetry.health import ProcessHealth
 from worker.telemetry.http import TelemetryServer
 from worker.telemetry.instruments import process_registry
@@ -35,10 +36,15 @@ def own_edge(run: Run, meter: Meter) -> None:
 class CopyingPipeline(Pipeline):
     """Copies key, value and headers."""
 
-    def process(self, batch: RecordBatch) -> Outcome:
+    def process(self, batch: RecordBatch, watermarks: Mapping[TopicPartition, int] | None = None) -> Outcome:
+        del watermarks
         copied = OutgoingBatch(self.predictions_topic, batch.partition, batch.keys, batch.values, batch.headers)
         return Outcome(
-            (copied,), len(batch), Refusals.none(), 0, dict.fromkeys(("decode", "validate", "predict", "encode"), 0.0)
+            (copied,),
+            len(batch),
+            Refusals.none(),
+            0,
+            dict.fromkeys(("decode", "validate", "predict", "encode", "count"), 0.0),
         )
 
 

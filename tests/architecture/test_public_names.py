@@ -9,7 +9,10 @@ from worker.cli import app
 from worker.errors import ExitCode
 
 PINNED = {
-    "worker.models": {"Bundle", "BundlePredictor", "Feature", "Manifest", "bind", "open_bundle", "pack"},
+    "worker.models": {
+        *("Bundle", "BundlePredictor", "Feature", "Manifest", "TrainingRows"),
+        *("bind", "bind_profile", "open_bundle", "pack", "profile_of"),
+    },
     "worker.settings": {
         *(
             "ENVIRONMENT_PREFIX",
@@ -21,7 +24,7 @@ PINNED = {
             "Section",
             "Settings",
         ),
-        *("Kafka", "Topics", "Event", "Model", "Delivery", "DeadLetters", "Telemetry", "Mode", "Dialect"),
+        *("Kafka", "Topics", "Event", "Model", "Delivery", "DeadLetters", "Drift", "Telemetry", "Mode", "Dialect"),
     },
     "worker.testing": {
         *("harness", "WorkerHarness", "Result", "PredictionOf", "DeadLetterOf", "decode_prediction"),
@@ -30,10 +33,11 @@ PINNED = {
     },
 }
 COMMANDS = {
-    *("run", "demo", "broker", "inspect"),
+    *("run", "monitor", "demo", "broker", "inspect"),
     *("config show", "config check"),
     *("model pack", "model check", "model show"),
     *("dlq list", "dlq show", "dlq replay", "dlq resume"),
+    *("drift report", "drift replay"),
     "topics create",
 }
 EXIT_CODES = {

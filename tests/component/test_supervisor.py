@@ -48,7 +48,7 @@ CHILD = """
 
     def deliver(records, *lag):
         positions = {TopicPartition("t", int(p)): int(n) for p, n in (pair.split("=") for pair in lag)}
-        observer.delivered(BatchReport(int(records), int(records), 0, Refusals.none(), 0, -1, 0, 0, 0, 0, 0, positions))
+        observer.delivered(BatchReport(int(records), int(records), 0, Refusals.none(), 0, -1, 0, 0, 0, 0, 0, 0, positions))
 
     signal.signal(signal.SIGTERM, finish)
     say(f"hello {child.slot} {os.getpid()}")
@@ -76,7 +76,7 @@ SUPERVISOR = """
     configure_logging(log_format="json", level="info", stream=sys.stdout)
     command, options = json.loads(sys.argv[1])
     try:
-        sys.exit(supervise(command, host="127.0.0.1", **options))
+        sys.exit(supervise([command] * options.pop("processes"), host="127.0.0.1", **options))
     except WorkerError as error:
         print(json.dumps({"message": error.message}), flush=True)
         sys.exit(error.exit_code)

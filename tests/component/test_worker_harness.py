@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 import worker.testing
+from tests.support.drift import added
 from worker.avro.schema import parse_schema
+from worker.columns import Column, Columns, NumberColumn, TextColumn
 from worker.errors import ConfigurationError, DeadLetterLimit, DeliveryAborted, ModelError
-from worker.models import pack
+from worker.models import TrainingRows, open_bundle, pack, profile_of
 from worker.records import Reason, Record, Stage
-from worker.settings import DeadLetters, Event, Kafka, Model, Settings, Topics
+from worker.settings import DeadLetters, Drift, Event, Kafka, Model, Settings, Topics
 from worker.testing import DeadLetterOf, PredictionOf, StubPredictor, WorkerHarness
 
 LOAN = Path(__file__).parent.parent / "fixtures" / "loan.avsc"
@@ -56,22 +59,91 @@ def test_vectors() -> None:
     assert [letter.reason for letter in result.dead_letters] == [Reason.TOO_LONG, Reason.BELOW_MINIMUM]
 
 
-def test_bundle(tmp_path: Path) -> None:
-    """A packed model answers as the model itself does."""
+def packed(to: Path, **options: Any) -> tuple[Any, Any]:
+    """A model of two features in a bundle, and the rows that it learnt."""
     random = np.random.default_rng(1)
     features = np.column_stack([random.integers(18, 100, 300), random.integers(300, 850, 300)]).astype(np.float64)
     model = LogisticRegression().fit(features, features[:, 1] > 600)
-    schema = parse_schema(LOAN.read_text())
-    names = ["age", "credit_score"]
     pack(
-        model, to=tmp_path / "loans", name="loans", version="1.0.0", X_test=features[:50],
-        y_test=(features[:, 1] > 600)[:50], features=names, schema=schema,
+        model, to=to, name="loans", version="1.0.0", X_test=features[:50], y_test=(features[:, 1] > 600)[:50],
+        features=["age", "credit_score"], schema=parse_schema(LOAN.read_text()), **options,
     )  # fmt: skip
+    return model, features
+
+
+def loans(features: Any) -> list[dict[str, Any]]:
+    return [{**GOOD, "age": int(age), "credit_score": int(score)} for age, score in features]
+
+
+def test_bundle(tmp_path: Path) -> None:
+    """A packed model answers as the model itself does."""
+    model, features = packed(tmp_path / "loans")
     harness = worker.testing.harness(schema=LOAN, bundle=tmp_path / "loans", event_id="application_id")
-    result = harness.run([{**GOOD, "age": int(age), "credit_score": int(score)} for age, score in features[:20]])
+    result = harness.run(loans(features[:20]))
     expected = model.predict_proba(features[:20])[:, 1]
     assert [p.score for p in result.predictions] == pytest.approx(expected.tolist(), abs=1e-9)
     assert {p.model_name for p in result.predictions} == {"loans"}
+    assert result.sketches == ()
+
+
+def test_counting(tmp_path: Path) -> None:
+    """Where the bundle has a profile, the very rows that it was made of are counted into the very same bins."""
+    _, features = packed(tmp_path / "loans", profile=TrainingRows(profiled_rows()))
+    found = profile_of(open_bundle(tmp_path / "loans").files)
+    assert found is not None
+    profile, digest = found
+    harness = worker.testing.harness(schema=LOAN, bundle=tmp_path / "loans")
+    result = harness.run([*loans(features), b"junk"])
+    assert {sketch.profile_digest for sketch in result.sketches} == {digest}
+    assert {(sketch.model_name, sketch.model_version, sketch.lateness_seconds) for sketch in result.sketches} == {
+        ("loans", "1.0.0", 360)
+    }
+    ((records, late, counts),) = added(result.sketches).values()
+    assert (records, late) == (len(features), 0)
+    assert [counts[place] for place in range(sum(series.bins for series in profile.series))] == [
+        count for series in profile.series for count in series.counts
+    ]
+    assert sum(r.next - r.first for sketch in result.sketches for r in sketch.ranges) == len(features) + 1
+
+
+def profiled_rows() -> Columns:
+    """With a column that the model does not take."""
+    random = np.random.default_rng(1)
+    ages, scores = random.integers(18, 100, 300), random.integers(300, 850, 300)
+    columns: dict[str, Column] = {"age": NumberColumn(ages), "credit_score": NumberColumn(scores)}
+    columns["purpose"] = TextColumn.of(["car"] * 300)
+    return Columns(columns, 300)
+
+
+FOREIGN = profiled_rows().with_column("wealth", NumberColumn(np.arange(300)))
+
+
+@pytest.mark.parametrize(
+    ("profile", "drift", "says"),
+    [
+        (None, Drift(enabled=True), "the bundle has no reference profile"),
+        (TrainingRows(FOREIGN), Drift(), "series wealth is no field"),
+    ],
+    ids=["none", "of other fields"],
+)
+def test_profiles_that_are_of_no_use(tmp_path: Path, profile: TrainingRows | None, drift: Drift, says: str) -> None:
+    """A profile that was asked for and isn't there, or is of other fields, stops a worker at its start."""
+    packed(tmp_path / "loans", profile=profile)
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        WorkerHarness(deployed(tmp_path / "loans", drift))
+    assert caught.value.hint
+    assert WorkerHarness(deployed(tmp_path / "loans", Drift(enabled=False))).run([GOOD]).sketches == ()
+
+
+def deployed(bundle: Path, drift: Drift) -> Settings:
+    values = {"schema": LOAN, "framing": "detect"}
+    return Settings(
+        kafka=Kafka(bootstrap="nowhere", group="g"),
+        topics=Topics(input="in"),
+        event=Event(**values),  # type: ignore[arg-type]  # one mapping for two types
+        model=Model(bundle=bundle),
+        drift=drift,
+    )
 
 
 def test_abort() -> None:

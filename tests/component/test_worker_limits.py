@@ -10,7 +10,8 @@ from tests.component.worker_rig import Rig, event, loan, work
 from tests.contract.edges import InMemoryEdges
 from worker.errors import DeadLetterLimit, TransportError
 from worker.pipeline.batching import BatchingPolicy
-from worker.pipeline.limits import LimitPolicy, tripped
+from worker.pipeline.limits import LimitPolicy
+from worker.pipeline.partition_state import PartitionState
 from worker.records import TopicPartition
 from worker.testing import RecordingObserver
 
@@ -92,7 +93,7 @@ def test_reason_is_kept(rig: Rig) -> None:
     rig.write([event(loan(n, age=5)) for n in range(100)])
     until_stopped(rig, IN_A_ROW)
     metadata = rig.kafka.committed("group")[TopicPartition(rig.input, 0)].metadata
-    assert tripped(metadata) == "12 refused in a row"
+    assert PartitionState.read(metadata).counters.tripped == "12 refused in a row"
 
 
 def test_reason_that_can_not_be_kept(rig: Rig) -> None:

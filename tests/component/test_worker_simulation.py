@@ -14,6 +14,7 @@ from tests.component.worker_simulation import (
     GROUP,
     INPUT,
     LETTERS,
+    SKETCHES,
     MakeSink,
     MakeSource,
     Simulation,
@@ -161,6 +162,27 @@ class ForgetsGeneration(InMemorySink):
         super().deliver(outgoing, replace(committable, generation=Generation(members[0], group.generation)))
 
 
+class SketchesOutside(InMemorySink):
+    """What was counted is written whether or not the transaction succeeds, so a crash counts twice."""
+
+    def __init__(self, kafka: InMemoryKafka, group: str, transactional_id: str) -> None:
+        super().__init__(kafka, group, transactional_id)
+        self.kafka = kafka
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        for batch in outgoing:
+            if batch.topic == SKETCHES:
+                self.kafka.write(batch)
+        super().deliver([batch for batch in outgoing if batch.topic != SKETCHES], committable)
+
+
+class ForgetsWatermarks(InMemorySink):
+    """Commits offsets alone, so whoever takes a partition over doesn't know what is late."""
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        super().deliver(outgoing, replace(committable, metadata={}))
+
+
 class AbortsAfterCommitting(InMemorySink):
     """Says that nothing happened when all of it did."""
 
@@ -177,8 +199,12 @@ def without_letters(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch
     return [batch for batch in outgoing if batch.topic != LETTERS]
 
 
+def without_sketches(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch]:
+    return [batch for batch in outgoing if batch.topic != SKETCHES]
+
+
 def without_last(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch]:
-    return [_take(batch, np.arange(len(batch) - 1)) for batch in outgoing]
+    return [batch if batch.topic == SKETCHES else _take(batch, np.arange(len(batch) - 1)) for batch in outgoing]
 
 
 def reversed_rows(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch]:
@@ -186,7 +212,7 @@ def reversed_rows(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch]:
 
 
 def twice(outgoing: Sequence[OutgoingBatch]) -> Sequence[OutgoingBatch]:
-    return [*outgoing, *outgoing]
+    return [*outgoing, *without_sketches(outgoing)]
 
 
 def _take(batch: OutgoingBatch, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> OutgoingBatch:
@@ -220,6 +246,9 @@ MUTANTS: dict[str, tuple[Mode, MakeSource, MakeSink]] = {
         plain_source,
         lambda kafka, _: _altering_at_least_once(kafka),
     ),
+    "sketches outside the transaction": ("exactly-once", plain_source, sink_of(SketchesOutside)),
+    "sketch dropped": ("exactly-once", plain_source, sink_of(alters(without_sketches))),
+    "watermarks forgotten": ("exactly-once", plain_source, sink_of(ForgetsWatermarks)),
     "last of a batch dropped": ("exactly-once", plain_source, sink_of(alters(without_last))),
     "produced twice": ("exactly-once", plain_source, sink_of(alters(twice))),
     "order mixed": ("exactly-once", plain_source, sink_of(alters(reversed_rows))),

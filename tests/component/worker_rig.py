@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fastavro
 
+from tests.component import counted_loans
 from tests.contract.edges import DEADLINE_SECONDS, Edges
 from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
@@ -21,6 +22,7 @@ from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
 from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
 from worker.pipeline.process import Pipeline
+from worker.pipeline.sketching import Sketching
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, Predictor, RecordSink, RecordSource
 from worker.records import Record
@@ -54,11 +56,11 @@ def loan(number: int = 0, *, age: int = 30, credit_score: int = 700, income: flo
     return body.getvalue()
 
 
-def event(value: bytes | None, *, partition: int = 0, key: bytes | None = None) -> Record:
-    return Record("", partition, 0, 0, key, value)
+def event(value: bytes | None, *, partition: int = 0, key: bytes | None = None, timestamp_ms: int = 0) -> Record:
+    return Record("", partition, 0, timestamp_ms, key, value)
 
 
-def pipeline(predictor: Predictor, predictions: str, letters: str) -> Pipeline:
+def pipeline(predictor: Predictor, predictions: str, letters: str, sketching: Sketching | None = None) -> Pipeline:
     lookup = SchemaFiles(LOAN, {})
     return Pipeline(
         decoder=Decoder(LOAN, lambda batch: frame_detected(batch, lookup, 10_000)),
@@ -69,6 +71,7 @@ def pipeline(predictor: Predictor, predictions: str, letters: str) -> Pipeline:
         dead_letters=DeadLetterPolicy(letters, "group", "0.0.0", "stub 1.0.0"),
         predictions_topic=predictions,
         timer=lambda: 0.0,
+        sketching=sketching,
     )
 
 
@@ -95,11 +98,12 @@ def worker_of(
 
 @dataclass(slots=True)
 class Rig:
-    """Topics, a group, and workers on them."""
+    """Topics, a group, and workers on them, which count for drift where ``sketches`` names a topic."""
 
     edges: Edges
     group: str
     partitions: int = 1
+    sketches: str = ""
     input: str = field(init=False)
     predictions: str = field(init=False)
     letters: str = field(init=False)
@@ -126,7 +130,8 @@ class Rig:
     ) -> PredictionWorker:
         source = self.edges.source(self.input, self.group)
         sink = self.edges.sink(source, self.group, mode, name)
-        flow = pipeline(predictor or StubPredictor(), self.predictions, self.letters)
+        sketching = counted_loans.sketching(self.sketches) if self.sketches else None
+        flow = pipeline(predictor or StubPredictor(), self.predictions, self.letters, sketching)
         return worker_of(source, sink, flow, limits=limits, batching=batching, observer=observer)
 
     def write(self, records: Sequence[Record]) -> None:

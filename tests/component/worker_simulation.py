@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.component import counted_loans as counted
 from tests.component.worker_rig import event, loan, pipeline, place_of, worker_of
+from tests.support.drift import Row, added
 from worker.errors import DeliveryAborted, Fenced, TransportError
 from worker.pipeline.batching import BatchingPolicy
 from worker.pipeline.process import Pipeline
@@ -30,14 +32,18 @@ from worker.testing import (
 )
 from worker.testing.faults import Call
 
-INPUT, PREDICTIONS, LETTERS, GROUP = "in", "predictions", "letters", "group"
+INPUT, PREDICTIONS, LETTERS, SKETCHES, GROUP = "in", "predictions", "letters", "sketches", "group"
 PARTITIONS = 3
 SLOTS = 3
 STEPS = 60
 SETTLING_STEPS = 400
 BATCHING = BatchingPolicy(1, max_batch_records=5, max_batch_bytes=1_000_000, poll_seconds=0)
 # Encoded once: the simulation is not about encoding.
-VALUES = [loan(1), loan(2, age=66), loan(3, age=17), b"junk", None, loan(4), loan(5), loan(6)]
+GOOD: dict[bytes | None, Row] = {
+    loan(number, **values): counted.row_of(**values) for number, values in enumerate(counted.LOANS)
+}
+VALUES = [*GOOD, loan(2, age=66), loan(3, age=17), b"junk", None]
+MOST_EARLIER_MS = 5 * counted.WINDOW_MS
 
 
 class Violation(AssertionError):  # noqa: N818 - a verdict
@@ -80,11 +86,13 @@ class Simulation:
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _faulty: bool = True
     _nested: bool = False
+    _time_ms: int = 1_000_000
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         for topic in (INPUT, PREDICTIONS, LETTERS):
             self.kafka.create_topic(topic, PARTITIONS)
+        self.kafka.create_topic(SKETCHES)
         self.kafka.on_every_call(self._schedule)
 
     def run(self) -> None:
@@ -108,7 +116,7 @@ class Simulation:
             self._turn(slot)
 
     def _write(self, count: int) -> None:
-        records = [event(self.random.choice(VALUES), partition=self.random.randrange(PARTITIONS)) for _ in range(count)]
+        records = [self._event() for _ in range(count)]
         if self.random.random() < 0.2:
             upstream = self.kafka.producer("upstream")
             upstream.begin()
@@ -119,6 +127,13 @@ class Simulation:
             upstream.time_out()
         else:
             self.kafka.append(INPUT, records)
+
+    def _event(self) -> Record:
+        """Mostly later than the one before, sometimes much earlier."""
+        self._time_ms += self.random.randrange(counted.WINDOW_MS)
+        earlier = self.random.randrange(MOST_EARLIER_MS) if self.random.random() < 0.3 else 0
+        at, partition = self._time_ms - earlier, self.random.randrange(PARTITIONS)
+        return event(self.random.choice(VALUES), partition=partition, timestamp_ms=at)
 
     def _turn(self, slot: int) -> None:
         """One round of a worker's loop; whatever ends it ends its process, which another replaces."""
@@ -225,6 +240,8 @@ class Simulation:
             self._committed[tp] = offset
             due = {record.offset: kind_of(record) for record in self._input(tp) if record.offset < offset}
             self._check_partition(tp, due, outputs[tp.partition])
+        if self.mode == "exactly-once":
+            self._check_counts()
 
     def _check_partition(self, tp: TopicPartition, due: dict[int, str], found: dict[str, list[int]]) -> None:
         for kind in ("predicted", "refused"):
@@ -237,6 +254,16 @@ class Simulation:
             first_time = list(dict.fromkeys(seen))
             if first_time != sorted(first_time):
                 raise Violation(f"{tp}: {kind} out of order: {seen}")
+
+    def _check_counts(self) -> None:
+        """The sketches that are committed add up to what an offline count of the same records gives."""
+        log = self.kafka.log(TopicPartition(SKETCHES, 0))
+        entries = [entry.record for entry in log.entries(0, log.end) if entry.visible and entry.record is not None]
+        due = [r for tp in self.kafka.partitions(INPUT) for r in self._input(tp) if r.offset < self._offset(tp)]
+        found, expected = added([counted.read(record) for record in entries]), counted.windows_of(due, GOOD)
+        if found != expected:
+            differing = sorted(at for at in found.keys() | expected.keys() if found.get(at) != expected.get(at))
+            raise Violation(f"the counts of {len(differing)} windows are wrong, the first of them {differing[0]}")
 
     def _check_done(self) -> None:
         outputs = self._outputs()
@@ -278,11 +305,11 @@ _place_of = functools.cache(place_of)
 def _pipeline() -> Pipeline:
     """Pure, so that all workers can share one."""
     predictor = StubPredictor(poison=lambda columns: columns["age"].objects() == 66)
-    return pipeline(predictor, PREDICTIONS, LETTERS)
+    return pipeline(predictor, PREDICTIONS, LETTERS, counted.sketching(SKETCHES))
 
 
 def kind_of(record: Record) -> str:
     """What must become of an event."""
     if record.value is None:
         return "skipped"
-    return "refused" if record.value in (VALUES[1], VALUES[2], VALUES[3]) else "predicted"
+    return "predicted" if record.value in GOOD else "refused"

@@ -41,7 +41,7 @@ def check(
     """Check settings, schema, bundle, and the broker's topics; nothing is consumed."""
     from worker import bootstrap
     from worker.kafka.config import admin_config
-    from worker.kafka.topics import check_topics, partition_counts
+    from worker.kafka.topics import check_topics, needed_topics, partition_counts
 
     settings = settings_from(config)
     _good("settings")
@@ -50,9 +50,9 @@ def check(
     _good(f"schema and bundle ({model.name} {model.version}; its features are fed, its golden rows agree)")
     if not offline:
         topics = settings.topics
-        names = (topics.input, topics.predictions, topics.dead_letters)
+        names = needed_topics(topics, drift=prepared.drift)
         counts = partition_counts(admin_config(settings), names)
-        check_topics(counts, topics)
+        check_topics(counts, topics, drift=prepared.drift)
         _good("topics (" + ", ".join(f"{name}: {counts[name]} partitions" for name in names) + ")")
 
 

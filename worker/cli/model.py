@@ -44,6 +44,14 @@ def pack_model(
     input_kind: Annotated[
         Literal["auto", "matrix", "dataframe"], typer.Option("--input", help="What the model is given.")
     ] = "auto",
+    profile_data: Annotated[
+        Path | None,
+        typer.Option(help="Training rows, in a file like the test rows': what live ones are compared with for drift."),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Their column of event times: ISO 8601, Unix milliseconds or an Avro timestamp.")
+    ] = None,
+    window: Annotated[int, typer.Option(help="Seconds of a window in which drift is looked for.", min=1)] = 3_600,
     training_data_digest: Annotated[str | None, typer.Option(help="For the lineage: of the training data.")] = None,
     code_revision: Annotated[str | None, typer.Option(help="For the lineage: of the training code.")] = None,
     parent_version: Annotated[str | None, typer.Option(help="For the lineage: the version it follows.")] = None,
@@ -55,9 +63,11 @@ def pack_model(
     predictions that the worker would publish; exit code 4 when one is below its --min.
     """
     from worker.models.binding import features_from
+    from worker.models.contents import read_contents
     from worker.models.manifest import sha256
     from worker.models.pack import pack
-    from worker.models.samples import read_samples
+    from worker.models.reference import TrainingRows
+    from worker.models.samples import read_samples, read_training
     from worker.models.trained import feature_names_of
 
     thresholds = _minima(minimum or [])
@@ -68,6 +78,7 @@ def pack_model(
         raise typer.BadParameter("the model does not know the names of its columns: give --features")
     bound = features_from(record_schema, names)
     columns, targets = read_samples(test_data, bound, target)
+    training = None if profile_data is None else read_training(profile_data, bound, time_column)
     manifest = pack(
         model,
         to=to,
@@ -84,9 +95,11 @@ def pack_model(
         training_data_digest=training_data_digest,
         code_revision=code_revision,
         parent_version=parent_version,
+        profile=None if training is None else TrainingRows(*training, window),
         replace=replace,
     )
     _print_metrics(manifest.metrics, manifest.thresholds)
+    _print_profile(read_contents(to).files)
     typer.echo(f"Packed {manifest.name} {manifest.version} into {to}. Pin it in the settings:\n")
     typer.echo(f'[model]\nbundle = "{to}"\ndigest = "{sha256(manifest.to_json())}"')
 
@@ -152,6 +165,7 @@ def show(
     )
     _print_table("Features", ("name", "kind"), [(feature.name, feature.type) for feature in manifest.features])
     _print_metrics(manifest.metrics, manifest.thresholds)
+    _print_profile(contents.files)
     sizes = contents.files
     _print_table("Files", ("name", "bytes", "sha256"), [(n, str(len(sizes[n])), d) for n, d in manifest.files.items()])
 
@@ -199,6 +213,26 @@ def _minima(given: list[str]) -> dict[str, float]:
 def _print_metrics(metrics: Mapping[str, float], minima: Mapping[str, float]) -> None:
     rows = [(n, f"{v:.6g}", f"{minima[n]:g}" if n in minima else "-") for n, v in metrics.items()]
     _print_table("Metrics", ("metric", "value", "minimum"), rows)
+
+
+def _print_profile(files: Mapping[str, bytes]) -> None:
+    """What a bundle's profile is of, if it has one."""
+    from worker.models.reference import profile_of
+
+    found = profile_of(files)
+    if found is None:
+        return
+    profile, digest = found
+    blocks = max((len(null.values) for one in profile.series for null in (one.nulls or {}).values()), default=0)
+    rows = [
+        ("digest", digest),
+        ("series", ", ".join(one.name for one in profile.series)),
+        *((f"left out: {name}", why) for name, why in profile.left_out.items()),
+        ("training rows", f"{profile.records:,}"),
+        ("window", f"{profile.window_seconds:,} s"),
+        ("windows in training", f"{blocks:,}" if blocks else "none: records are taken to be independent"),
+    ]
+    _print_table("Reference profile", ("", ""), rows)
 
 
 def _print_table(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -17,11 +17,20 @@ def create(
     partitions: Annotated[int, typer.Option(help="Of the input topic, if it does not exist yet.", min=1)] = 6,
     replication: Annotated[int, typer.Option(help="Replication factor; -1 takes the broker's default.", min=-1)] = -1,
 ) -> None:
-    """Create the topics that are missing, and add missing partitions to outputs; what exists stays as it is."""
+    """Create the topics that are missing, and add missing partitions to outputs; what exists stays as it is.
+
+    Those for drift are among them, unless drift.enabled is false.
+    """
     from worker.kafka.config import admin_config
     from worker.kafka.topics import create_topics
 
     settings = settings_from(config)
-    done = create_topics(admin_config(settings), settings.topics, partitions=partitions, replication=replication)
+    done = create_topics(
+        admin_config(settings),
+        settings.topics,
+        partitions=partitions,
+        replication=replication,
+        drift=settings.drift.enabled is not False,
+    )
     for line in done or ["nothing to do: all topics are there"]:
         typer.echo(line)

@@ -22,6 +22,7 @@ LONGEST_CODE = 7
 PAD_BYTES = 64
 WIDEST_WORDS = PAD_BYTES // 8
 Words = npt.NDArray[np.uint64]
+_MOST_SLOT_BITS = 13
 _HIGH_BITS = np.uint64(0x8080808080808080)
 
 
@@ -208,10 +209,10 @@ _ODD = np.array([0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64 | 1 for i in range(WID
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Categories, hashed so that a column finds its own by one binary search and one comparison a row.
+    """Categories, hashed so that a column finds its own by one look or search, and one comparison a row.
 
-    ``is_exact``: one category a hash, none too long for words. Only then the search can't miss; otherwise, and for a few
-    rows, each row is looked up in ``places``.
+    ``is_exact``: one category a hash, none too long for words. Only then that can't miss; otherwise, and for a few rows,
+    each row is looked up in ``places``. ``slots`` saves the search, where there are any.
     """
 
     places: dict[bytes, int]
@@ -220,6 +221,7 @@ class _Table:
     lengths: IntArray
     hashes: Words
     order: IntArray
+    slots: _Slots | None
 
     @staticmethod
     @lru_cache(maxsize=256)
@@ -233,23 +235,54 @@ class _Table:
         hashes = hashes[order]
         is_exact = bool(own) and max(map(len, categories)) <= PAD_BYTES and not (hashes[1:] == hashes[:-1]).any()
         places = {category: i for i, category in reversed(list(enumerate(categories)))}
-        return _Table(places, is_exact, words, lengths, hashes, order)
+        slots = _Slots.of(hashes, order) if is_exact else None
+        return _Table(places, is_exact, words, lengths, hashes, order, slots)
 
     def find(self, column: TextColumn) -> IntArray:
         if not self.is_exact or len(column) <= _FEW_ROWS:
             return self._find_by_row(column)
         lengths = column.end - column.start
         words = words_of(column.pool, column.start, lengths, self.words.shape[1])
-        place = np.searchsorted(self.hashes, _hashes(words, lengths))
-        candidate = self.order.take(place, mode="clip")
-        same = lengths == self.lengths[candidate]
+        hashes = _hashes(words, lengths)
+        if self.slots is not None:
+            candidate = self.slots.find(hashes)
+        else:
+            candidate = self.order.take(np.searchsorted(self.hashes, hashes), mode="clip")
+        same = lengths == self.lengths.take(candidate)
         for i in range(words.shape[1]):
-            same &= words[:, i] == self.words[candidate, i]
+            same &= words[:, i] == self.words[:, i].take(candidate)
         return np.where(same, candidate, -1)
 
     def _find_by_row(self, column: TextColumn) -> IntArray:
         rows = zip(column.start.tolist(), column.end.tolist(), strict=True)
         return np.fromiter((self.places.get(column.pool[s:e], -1) for s, e in rows), np.int64, len(column))
+
+
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """A place for each of a few hashes: the uppermost bits of the hash times ``factor``, no two alike."""
+
+    candidates: IntArray
+    factor: np.uint64
+    shift: np.uint64
+
+    @staticmethod
+    def of(hashes: Words, candidates: IntArray) -> _Slots | None:
+        """``candidates[i]`` is found by ``hashes[i]``; None where they find no places for themselves soon."""
+        least = (2 * len(hashes)).bit_length()
+        for bits in range(least, min(least + 6, _MOST_SLOT_BITS)):
+            shift = np.uint64(64 - bits)
+            for factor in _ODD:
+                at = (hashes * factor) >> shift
+                if len(np.unique(at)) == len(at):
+                    places = np.zeros(1 << bits, np.int64)
+                    places[at] = candidates
+                    return _Slots(places, factor, shift)
+        return None
+
+    def find(self, hashes: Words) -> IntArray:
+        """For a hash that is none of them, any of the candidates."""
+        return self.candidates.take(((hashes * self.factor) >> self.shift).view(np.int64))
 
 
 def _hashes(words: Words, lengths: IntArray) -> Words:

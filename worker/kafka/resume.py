@@ -20,7 +20,7 @@ from worker.errors import ConfigurationError
 from worker.kafka.config import admin_config, consumer_config
 from worker.kafka.errors import error_of, stopping
 from worker.kafka.topics import CREATE, partition_counts
-from worker.pipeline.limits import tripped
+from worker.pipeline.partition_state import PartitionState
 from worker.settings import Settings
 
 TIMEOUT_SECONDS = 10.0
@@ -45,7 +45,7 @@ def stopped_partitions(settings: Settings) -> list[Stopped]:
     """In order of the partitions. Raises ConfigurationError (no input topic) and TransportError."""
     with _outsider(settings) as consumer:
         found = _stopped(consumer, settings)
-    return [Stopped(p.partition, p.offset, tripped(p.metadata or "")) for p in found]
+    return [Stopped(p.partition, p.offset, _tripped(p)) for p in found]
 
 
 def resume(settings: Settings, partitions: Sequence[int]) -> list[int]:
@@ -56,7 +56,9 @@ def resume(settings: Settings, partitions: Sequence[int]) -> list[int]:
     """
     with _outsider(settings) as consumer:
         positions = [
-            Position(p.topic, p.partition, p.offset) for p in _stopped(consumer, settings) if p.partition in partitions
+            Position(p.topic, p.partition, p.offset, _resumed(p))
+            for p in _stopped(consumer, settings)
+            if p.partition in partitions
         ]
         if not positions:
             return []
@@ -94,4 +96,15 @@ def _stopped(consumer: Consumer, settings: Settings) -> list[Position]:
         committed = consumer.committed([Position(topic, partition) for partition in range(count)], TIMEOUT_SECONDS)
     except KafkaException as error:
         raise stopping("reading committed offsets", error_of(error)) from None
-    return [p for p in committed if tripped(p.metadata or "")]
+    return [p for p in committed if _tripped(p)]
+
+
+def _tripped(position: Position) -> str:
+    """Why the partition had stopped; empty if it had not."""
+    return PartitionState.read(position.metadata or "").counters.tripped
+
+
+def _resumed(position: Position) -> str:
+    """The metadata without what has stopped the partition; how far event time has come stays."""
+    watermark_ms = PartitionState.read(position.metadata or "").watermark_ms
+    return PartitionState(watermark_ms=watermark_ms).text() if watermark_ms else ""

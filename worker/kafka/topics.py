@@ -1,6 +1,7 @@
 """Topics as the worker needs them: all there, and outputs with at least as many partitions as the input.
 
-A prediction goes to its input's partition number, so that order per key holds.
+A prediction goes to its input's partition number, so that order per key holds. What is counted for drift is little, and
+has one order for all workers: its topics need one partition, and only their first is written to.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[s
     return {name: len(known[name].partitions) for name in topics if name in known and known[name].error is None}
 
 
-def check_topics(counts: Mapping[str, int], topics: Topics) -> None:
+def needed_topics(topics: Topics, *, drift: bool) -> tuple[str, ...]:
+    """Those that a worker reads and writes; ``drift``: it counts for drift."""
+    return (topics.input, topics.predictions, topics.dead_letters, *([topics.drift_sketches] if drift else []))
+
+
+def check_topics(counts: Mapping[str, int], topics: Topics, *, drift: bool = False) -> None:
     """Raises ConfigurationError with everything that is wrong with the topics."""
     outputs = {"predictions": topics.predictions, "dead letters": topics.dead_letters}
     problems = []
@@ -48,35 +54,65 @@ def check_topics(counts: Mapping[str, int], topics: Topics) -> None:
             problems.append(
                 f"the topic {name} for {role} has {_partitions(counts[name])}, fewer than the input's {counts[topics.input]}"
             )
+    if drift and topics.drift_sketches not in counts:
+        problems.append(f"the topic {topics.drift_sketches} for drift sketches does not exist")
     if problems:
         raise ConfigurationError(
             problems, hint=f"`{CREATE} --config FILE` creates missing topics and adds missing partitions"
         )
 
 
-def create_topics(config: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int) -> list[str]:
+def check_monitor_topics(counts: Mapping[str, int], topics: Topics) -> None:
+    """Raises ConfigurationError with every topic that a monitor needs and that is not there."""
+    needed = {
+        "input": topics.input,
+        "sketches": topics.drift_sketches,
+        "reports": topics.drift_reports,
+        "alerts": topics.drift_alerts,
+        "state": topics.drift_state,
+    }
+    problems = [
+        f"the topic {name} for the monitor's {role} does not exist"
+        for role, name in needed.items()
+        if name not in counts
+    ]
+    if problems:
+        raise ConfigurationError(problems, hint=f"`{CREATE} --config FILE` creates missing topics")
+
+
+def create_topics(
+    config: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int, drift: bool = False
+) -> list[str]:
     """Make the topics fit; what was done, a line each. What exists keeps its settings, and an input its partitions.
 
     A dead letter is larger than its record by its headers, so a new topic for them has a limit that is as much higher.
     """
-    counts = partition_counts(config, (topics.input, topics.predictions, topics.dead_letters))
-    wanted = counts.get(topics.input, partitions)
+    flow = (topics.input, topics.predictions, topics.dead_letters)
+    single = (topics.drift_sketches, topics.drift_reports, topics.drift_alerts, topics.drift_state) if drift else ()
+    counts = partition_counts(config, (*flow, *single))
+    wanted = dict.fromkeys(flow, counts.get(topics.input, partitions)) | dict.fromkeys(single, 1)
     admin = client(AdminClient, config)
     done = []
     try:
-        for name in (topics.input, topics.predictions, topics.dead_letters):
+        for name, count in wanted.items():
             if name not in counts:
-                limit = _record_limit(admin, topics.input) + LETTER_ROOM_BYTES if name == topics.dead_letters else None
-                settings = {} if limit is None else {"max.message.bytes": str(limit)}
-                new = NewTopic(name, num_partitions=wanted, replication_factor=replication, config=settings)
+                settings = _settings(admin, name, topics)
+                new = NewTopic(name, num_partitions=count, replication_factor=replication, config=settings)
                 admin.create_topics([new])[name].result()
-                done.append(f"created {name} with {_partitions(wanted)}")
-            elif counts[name] < wanted:
-                admin.create_partitions([NewPartitions(name, wanted)])[name].result()
-                done.append(f"raised {name} from {counts[name]} to {_partitions(wanted)}")
+                done.append(f"created {name} with {_partitions(count)}")
+            elif counts[name] < count:
+                admin.create_partitions([NewPartitions(name, count)])[name].result()
+                done.append(f"raised {name} from {counts[name]} to {_partitions(count)}")
     except KafkaException as error:
         raise TransportError(f"topics could not be created: {error_of(error).str()}") from None
     return done
+
+
+def _settings(admin: AdminClient, name: str, topics: Topics) -> dict[str, str]:
+    """Those in which a new topic differs from the broker's defaults."""
+    if name == topics.dead_letters:
+        return {"max.message.bytes": str(_record_limit(admin, topics.input) + LETTER_ROOM_BYTES)}
+    return {"cleanup.policy": "compact", "segment.bytes": "16777216"} if name == topics.drift_state else {}
 
 
 def _record_limit(admin: AdminClient, topic: str) -> int:

@@ -27,8 +27,9 @@ from worker.errors import ConfigurationError, ModelError
 from worker.models.binding import features_from
 from worker.models.bundle import Bundle, installed_libraries, load_model, open_bundle
 from worker.models.golden import MAX_GOLDEN_ROWS, TOLERANCE, Golden, write_golden
-from worker.models.manifest import GOLDEN, MANIFEST, Feature, Format, Input, Lineage, Manifest, Task, sha256
+from worker.models.manifest import GOLDEN, MANIFEST, PROFILE, Feature, Format, Input, Lineage, Manifest, Task, sha256
 from worker.models.predictor import BundlePredictor
+from worker.models.reference import TrainingRows, profile_rows
 from worker.models.samples import columns_from, kinds_of
 from worker.models.trained import check_model, classes_of, feature_names_of, task_of
 
@@ -55,6 +56,7 @@ def pack(
     parent_version: str | None = None,
     created_at: datetime | None = None,
     further_files: Mapping[str, bytes] | None = None,
+    profile: TrainingRows | None = None,
     replace: bool = False,
 ) -> Manifest:
     """Write the bundle folder ``to`` and return its manifest.
@@ -62,7 +64,7 @@ def pack(
     ``features`` default to the column names that the model was fitted with; their kinds come from ``schema``, or else
     from the dtypes of ``X_test``. ``X_test`` is a data frame, an array or ``Columns``; its first 100 rows become the golden
     ones, so they travel with the bundle. ``thresholds`` are minima of scikit-learn scorers. ``positive_class`` defaults to
-    the last class.
+    the last class. ``profile``: the training rows that live ones are to be compared with.
 
     Raises ModelError when the model can't be served or misses a threshold, ConfigurationError for arguments that
     don't fit together; then nothing is left behind.
@@ -109,6 +111,9 @@ def pack(
         rows = np.arange(min(len(columns), MAX_GOLDEN_ROWS))
         golden = write_golden(columns.take(rows), scores.take(rows), chosen_features)
         files = {draft.model_file: content, GOLDEN: golden, **(further_files or {})}
+        if profile is not None:
+            reference = profile_rows(profile, _predictor(draft, content, columns), draft)
+            files[PROFILE] = reference.to_json().encode() + b"\n"
         digests = {file: sha256(bytes_) for file, bytes_ in files.items()}
         manifest = _manifest(**{**dict(draft), "files": digests, "metrics": metrics, "thresholds": minima})
         _write(to, {**files, MANIFEST: manifest.to_json()}, replace=replace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from worker.models.manifest import Feature
 from worker.models.vectors import grouped
 
 _SHOWN = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE, _FALSE = {"true", "1", "1.0", "t", "yes"}, {"false", "0", "0.0", "f", "no"}
 
 
@@ -72,29 +74,64 @@ def read_samples(path: Path, features: Sequence[Feature], target: str) -> tuple[
     An empty CSV cell is null. A vector is columns ``name[0]``, ``name[1]`` and so on, in a container file an array.
     Raises ConfigurationError.
     """
+    rows = _rows(path)
+    columns = _columns_of(rows, features, target)
+    targets = [row[target] for row in rows]
+    if (without := sum(value in (None, "") for value in targets)) > 0:
+        raise ConfigurationError(f"{without} rows of {path} have no {target}")
+    return columns, targets
+
+
+def read_training(path: Path, features: Sequence[Feature], time: str | None) -> tuple[Columns, list[Any] | None]:
+    """Columns, and the times of the rows if a column holds them; from files as for ``read_samples``.
+
+    A time is ISO 8601 (UTC unless it says otherwise), Unix milliseconds, or an Avro timestamp. Raises ConfigurationError.
+    """
+    rows = _rows(path)
+    columns = _columns_of(rows, features, *([] if time is None else [time]))
+    return columns, None if time is None else [_time(row[time], number) for number, row in enumerate(rows, 1)]
+
+
+def _rows(path: Path) -> list[Mapping[str, Any]]:
     try:
         rows = list(_avro_rows(path) if path.suffix == ".avro" else _csv_rows(path))
     except (OSError, ValueError, csv.Error) as error:
-        raise ConfigurationError(f"test data {path} can't be read: {error}") from None
+        raise ConfigurationError(f"data {path} can't be read: {error}") from None
     if not rows:
-        raise ConfigurationError(f"test data {path} holds no rows")
+        raise ConfigurationError(f"data {path} holds no rows")
+    return rows
+
+
+def _columns_of(rows: Sequence[Mapping[str, Any]], features: Sequence[Feature], *further: str) -> Columns:
+    """The features' columns; ``further`` ones must be there, too."""
     present = set(rows[0])
-    _require(present, [*(name for one in features for name in _columns_in(present, one)), target])
+    _require(present, [*(name for one in features for name in _columns_in(present, one)), *further])
     columns = {
         feature.name: column_of([_read(row, feature, number) for number, row in enumerate(rows, 1)], feature)
         for feature in features
     }
-    targets = [row[target] for row in rows]
-    if (without := sum(value in (None, "") for value in targets)) > 0:
-        raise ConfigurationError(f"{without} rows of {path} have no {target}")
-    return Columns(columns, len(rows)), targets
+    return Columns(columns, len(rows))
+
+
+def _time(value: Any, number: int) -> int:
+    try:
+        if isinstance(value, str):
+            value = int(value) if value.lstrip("-").isdigit() else datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            return (moment - _EPOCH) // timedelta(milliseconds=1)
+        return int(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"row {number} of the data has no time that can be read", hint="ISO 8601, or Unix milliseconds"
+        ) from None
 
 
 def _require(present: set[str], names: Sequence[str]) -> None:
     absent = [name for name in names if name not in present]
     if absent:
         more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-        raise ConfigurationError(f"the test data have no column {', '.join(absent[:_SHOWN])}{more}")
+        raise ConfigurationError(f"the data have no column {', '.join(absent[:_SHOWN])}{more}")
 
 
 def _columns_in(present: set[str], feature: Feature) -> tuple[str, ...]:
@@ -135,7 +172,7 @@ def _read(row: Mapping[str, Any], feature: Feature, number: int) -> Any:
         problem = f"{feature.name} has {len(items)} items, the feature {feature.length}"
     except (TypeError, ValueError):
         problem = f"{feature.name} is not of kind {feature.kind}"
-    raise ConfigurationError(f"row {number} of the test data: {problem}")
+    raise ConfigurationError(f"row {number} of the data: {problem}")
 
 
 def _items_of(row: Mapping[str, Any], feature: Feature) -> Sequence[Any]:

@@ -8,16 +8,14 @@ settings changes or the partition is resumed by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from worker.errors import DeadLetterLimit
+from worker.pipeline.partition_state import Counters, PartitionState
 from worker.records import BoolArray, RecordBatch, Refusals, TopicPartition
-
-_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +28,6 @@ class LimitPolicy:
     max_consecutive: int = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Of one partition: recent records, how many of them were refused, and how many at the end in a row."""
-
-    seen: int = 0
-    refused: int = 0
-    consecutive: int = 0
-    tripped: str = ""
-
-
 @dataclass(slots=True)
 class DeadLetterLimits:
     """The counters of the partitions that are ours."""
@@ -47,9 +35,13 @@ class DeadLetterLimits:
     policy: LimitPolicy
     _counters: dict[TopicPartition, Counters] = field(default_factory=dict)
 
-    def assigned(self, committed: Mapping[TopicPartition, str]) -> None:
-        """Take partitions on, with the metadata committed for them. Raises DeadLetterLimit for one that had tripped."""
-        self._counters.update({tp: self._parse(text) for tp, text in committed.items()})
+    def assigned(self, states: Mapping[TopicPartition, PartitionState]) -> None:
+        """Take partitions on as they were left; what was counted under another digest is forgotten.
+
+        Raises DeadLetterLimit for one that had tripped.
+        """
+        ours = self.policy.digest
+        self._counters.update({tp: s.counters if s.digest == ours else Counters() for tp, s in states.items()})
         stopped = {tp: counters.tripped for tp, counters in self._counters.items() if counters.tripped}
         if stopped:
             where = "; ".join(f"{tp}: {why}" for tp, why in sorted(stopped.items()))
@@ -80,10 +72,6 @@ class DeadLetterLimits:
     def accept(self, counters: Mapping[TopicPartition, Counters]) -> None:
         self._counters.update(counters)
 
-    def metadata(self, counters: Mapping[TopicPartition, Counters]) -> dict[TopicPartition, str]:
-        """What is committed beside the offsets."""
-        return {tp: self._text(c) for tp, c in counters.items()}
-
     def _advanced(self, before: Counters, records: int, refused: BoolArray | None) -> Counters:
         """After so many records, of which ``refused`` were (None: none was).
 
@@ -102,33 +90,8 @@ class DeadLetterLimits:
             seen, bad = seen // 2, bad // 2
         return Counters(seen, bad, last)
 
-    def _text(self, counters: Counters) -> str:
-        tripped = f',"tripped":{json.dumps(counters.tripped)}' if counters.tripped else ""
-        seen, refused, run = counters.seen, counters.refused, counters.consecutive
-        # Written for each partition of each batch, so not by way of a dictionary.
-        return f'{{"v":{_VERSION},"digest":{json.dumps(self.policy.digest)},"seen":{seen},"refused":{refused},"run":{run}{tripped}}}'
-
-    def _parse(self, text: str) -> Counters:
-        """The counters that somebody committed; another digest, or foreign metadata, starts afresh."""
-        try:
-            known = json.loads(text)
-            if known["v"] != _VERSION or known["digest"] != self.policy.digest:
-                return Counters()
-            return Counters(int(known["seen"]), int(known["refused"]), int(known["run"]), str(known.get("tripped", "")))
-        except (ValueError, KeyError, TypeError):
-            return Counters()
-
 
 HINT = "look at `dlq list`; then change the model, schema or settings, or say `dlq resume`"
-
-
-def tripped(text: str) -> str:
-    """Why the partition with this committed metadata had stopped; empty if it had not."""
-    try:
-        known = json.loads(text)
-        return str(known.get("tripped", "")) if known["v"] == _VERSION else ""
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
 
 
 def _runs(refused: BoolArray, carried: int) -> tuple[int, int]:

@@ -10,6 +10,8 @@ import numpy as np
 from worker.records.headers import HeaderColumns, Headers
 from worker.records.slices import IntArray, Slices
 
+_FEW_ROWS = 20
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class TopicPartition:
@@ -76,6 +78,9 @@ class RecordBatch:
 
     def _last_of_each(self, partition: IntArray, offset: IntArray) -> dict[TopicPartition, int]:
         """By partition, in ascending order, the last of its offsets in the given order of the rows."""
+        if len(partition) <= _FEW_ROWS:
+            known = dict(zip(partition.tolist(), offset.tolist(), strict=True))
+            return {TopicPartition(self.topic, number): known[number] for number in sorted(known)}
         last = np.full(int(partition.max(initial=-1)) + 1, -1, np.int64)
         last[partition] = offset  # of a place that is named repeatedly, the last value stays
         found = np.flatnonzero(last >= 0)

@@ -17,8 +17,15 @@ Mode = Literal["exactly-once", "at-least-once"]
 Dialect = Literal["kafka", "connect", "spring"]
 Text = Annotated[str, Field(min_length=1)]
 
-
 LEAST_POLL_INTERVAL_MS = 10_000
+_SUFFIXES = {
+    "predictions": "predictions",
+    "dead_letters": "dlq",
+    "drift_sketches": "drift-sketches",
+    "drift_reports": "drift-reports",
+    "drift_alerts": "drift-alerts",
+    "drift_state": "drift-state",
+}
 
 
 class Section(BaseModel):
@@ -64,19 +71,31 @@ class Topics(Section):
     input: Text = Field(description="Feature events.")
     predictions: str = Field(default="", description="Predictions; default <input>.predictions.")
     dead_letters: str = Field(default="", description="Refused records, unchanged; default <input>.dlq.")
+    drift_sketches: str = Field(
+        default="", description="What the worker counted, a record a transaction; default <input>.drift-sketches."
+    )
+    drift_reports: str = Field(
+        default="", description="What the monitor found, a record a window; default <input>.drift-reports."
+    )
+    drift_alerts: str = Field(
+        default="", description="Episodes of drift as they open and close; default <input>.drift-alerts."
+    )
+    drift_state: str = Field(
+        default="", description="What the monitor remembers, compacted; default <input>.drift-state."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, values: Any) -> Any:
         if isinstance(values, dict) and isinstance(values.get("input"), str):
-            return {"predictions": f"{values['input']}.predictions", "dead_letters": f"{values['input']}.dlq", **values}
+            return {role: f"{values['input']}.{suffix}" for role, suffix in _SUFFIXES.items()} | values
         return values
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        names = [self.input, self.predictions, self.dead_letters]
+        names = [self.input, *(getattr(self, role) for role in _SUFFIXES)]
         if len(set(names)) < len(names):
-            raise ValueError(f"input, predictions and dead_letters must be three different topics, not {names}")
+            raise ValueError(f"input and outputs must be different topics, not {names}")
         return self
 
 
@@ -161,6 +180,30 @@ class DeadLetters(Section):
     )
 
 
+class Drift(Section):
+    """Counting what comes in and what is predicted, and judging it against the bundle's reference profile."""
+
+    enabled: bool | None = Field(default=None, description="Default: when the bundle has a profile.")
+    lateness_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="How long a window stays open for events that come late; default: a tenth of its length.",
+    )
+    skew_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="An event dated later than its Kafka timestamp by more than this does not move time on.",
+    )
+    rate: float = Field(default=1.0, gt=0, description="False episodes in 1,000 windows, over all series.")
+    min_records: int = Field(default=100, ge=1, description="A window with fewer records is reported, not judged.")
+    effect_floor: float = Field(
+        default=0.05, ge=0, le=1, description="A smaller Jensen-Shannon distance is no drift, however certain."
+    )
+    monitor: bool = Field(
+        default=False, description="`run` starts a monitor beside its workers; else it is `prediction-worker monitor`."
+    )
+
+
 class Telemetry(Section):
     """Metrics, health and logs."""
 
@@ -185,6 +228,7 @@ class Settings(BaseSettings):
     model: Model
     delivery: Delivery = Delivery()
     dead_letters: DeadLetters = DeadLetters()
+    drift: Drift = Drift()
     telemetry: Telemetry = Telemetry()
 
     @classmethod

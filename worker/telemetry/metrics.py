@@ -97,11 +97,12 @@ class MetricsObserver:
         self.assignment(0)
 
     def _time(self, report: BatchReport) -> None:
-        decode, validate, predict, encode, deliver = self._stages
+        decode, validate, predict, encode, count, deliver = self._stages
         decode.observe(report.decode_seconds)
         validate.observe(report.validate_seconds)
         predict.observe(report.predict_seconds)
         encode.observe(report.encode_seconds)
+        count.observe(report.count_seconds)
         deliver.observe(report.deliver_seconds)
         if report.predict_seconds > 0:
             self._prediction_duration.observe(report.predict_seconds)

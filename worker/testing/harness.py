@@ -31,7 +31,7 @@ from worker.ports import Predictor
 from worker.records import Record, TopicPartition
 from worker.registry.files import read_schema
 from worker.service import PredictionWorker
-from worker.settings import DeadLetters, Event, Kafka, Model, Settings, Topics
+from worker.settings import DeadLetters, Drift, Event, Kafka, Model, Settings, Topics
 from worker.testing.doubles import RecordingObserver
 from worker.testing.kafka import InMemoryKafka
 from worker.testing.results import Outputs, Result
@@ -39,6 +39,8 @@ from worker.testing.sinks import InMemorySink
 from worker.testing.source import InMemorySource
 
 Given = Mapping[str, Any] | bytes | Record | None
+# The broker in memory has a clock of its own, which knows nothing of when events are said to have happened.
+_ANY_SKEW_SECONDS = 1e9
 _NO_BUNDLE = Path("no-bundle")
 _UNNAMED = ServedBy("predictor", "0.0.0", "0" * 64)
 
@@ -54,7 +56,8 @@ def harness(
 ) -> WorkerHarness:
     """A worker for a schema (a path, or the text itself) and a bundle, or a predictor in its place.
 
-    Dead-letter limits are off. Raises ConfigurationError and ModelError for what would stop a worker at its start.
+    Dead-letter limits are off. Where the bundle has a reference profile, what is counted for drift is in the result.
+    Raises ConfigurationError and ModelError for what would stop a worker at its start.
     """
     with tempfile.TemporaryDirectory() as folder:
         values: dict[str, Any] = {
@@ -69,6 +72,7 @@ def harness(
             event=Event(**values),
             model=Model(bundle=_NO_BUNDLE if bundle is None else Path(bundle)),
             dead_letters=DeadLetters(max_ratio=1, max_consecutive=0),
+            drift=Drift(skew_seconds=_ANY_SKEW_SECONDS),
         )
         return WorkerHarness(settings, predictor)
 
@@ -83,7 +87,8 @@ class WorkerHarness:
         self._settings = settings
         self._write = _Writer(self.schema, framed=settings.event.framing == "detect")
         self._outputs = Outputs(self.kafka, settings)
-        for topic in (settings.topics.input, settings.topics.predictions, settings.topics.dead_letters):
+        topics = settings.topics
+        for topic in (topics.input, topics.predictions, topics.dead_letters, topics.drift_sketches):
             self.kafka.create_topic(topic)
         self.worker = self._worker(predictor)
 

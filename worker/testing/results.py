@@ -11,6 +11,8 @@ from typing import Any
 import fastavro
 
 from worker.avro.framing import SINGLE_OBJECT_BYTES, SINGLE_OBJECT_MARKER
+from worker.avro.sketches import SketchCodec
+from worker.drift.sketch import Sketch
 from worker.pipeline.dead_letters import DIALECTS, FIELD, REASON, STAGE
 from worker.records import Headers, Reason, Record, Stage
 from worker.settings import Settings
@@ -49,10 +51,11 @@ class DeadLetterOf:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Both in the order of the records."""
+    """Both in the order of the records; ``sketches``: what was counted of them for drift."""
 
     predictions: tuple[PredictionOf, ...]
     dead_letters: tuple[DeadLetterOf, ...]
+    sketches: tuple[Sketch, ...] = ()
 
     def of(self, row: int) -> PredictionOf | DeadLetterOf | None:
         """What became of the record with that number; None for a tombstone that was skipped."""
@@ -74,14 +77,20 @@ class Outputs:
         self._kafka = kafka
         self._topics = settings.topics
         _, _, self._offset, _, self._message = DIALECTS[settings.dead_letters.dialect]
-        self._seen = {self._topics.predictions: 0, self._topics.dead_letters: 0}
+        self._seen = dict.fromkeys(
+            (self._topics.predictions, self._topics.dead_letters, self._topics.drift_sketches), 0
+        )
+        self._sketches = SketchCodec(output_schema("drift_sketch"))
 
     def since(self, first_offset: int) -> Result:
         """What is new; rows are counted from that offset of the input."""
         predictions = [_prediction(record, first_offset) for record in self._new(self._topics.predictions)]
         letters = [self._letter(record, first_offset) for record in self._new(self._topics.dead_letters)]
+        sketches = [self._sketches.read(record.value) for record in self._new(self._topics.drift_sketches)]
         return Result(
-            tuple(sorted(predictions, key=lambda found: found.row)), tuple(sorted(letters, key=lambda found: found.row))
+            predictions=tuple(sorted(predictions, key=lambda found: found.row)),
+            dead_letters=tuple(sorted(letters, key=lambda found: found.row)),
+            sketches=tuple(sketches),
         )
 
     def _new(self, topic: str) -> list[Record]:

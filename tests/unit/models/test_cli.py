@@ -177,3 +177,21 @@ def test_show_does_not_unpickle(as_json: bool, work: Path) -> None:
     else:
         for word in (digest, "credit_score", "accuracy", "model.joblib", "scikit-learn"):
             assert word in result.output
+
+
+def test_pack_with_a_profile(work: Path) -> None:
+    """Training rows from a file make a profile; pack and show say what it is of."""
+    with (work / "training.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow([*NAMES, "at"])
+        for number, row in enumerate(TRAIN.tolist()):
+            out.writerow([int(row[0]), int(row[1]), row[2], row[3], f"2013-01-01T{number // 150:02}:10:00Z"])
+    result = pack("--profile-data", "training.csv", "--time-column", "at", "--window", "3600")
+    assert result.exit_code == 0, result.output
+    shown = run("show", "models/loans").output
+    for text in (result.output, shown):
+        assert re.search(r"windows in training\W+4\b", text)
+        assert re.search(r"training rows\W+600\b", text)
+    assert "reference_profile.json" in shown
+    without_times = pack("--profile-data", "training.csv", "--replace")
+    assert "taken to be independent" in " ".join(re.sub(r"[^\w ]", " ", without_times.output).split())

@@ -259,9 +259,9 @@ def test_pack_and_check(data: str) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ("short.avro", "row 2 of the test data: e has 2 items, the feature 3"),
-        ("without.csv", "the test data have no column e[1]"),
-        ("words.csv", "row 1 of the test data: e is not of kind float"),
+        ("short.avro", "row 2 of the data: e has 2 items, the feature 3"),
+        ("without.csv", "the data have no column e[1]"),
+        ("words.csv", "row 1 of the data: e is not of kind float"),
     ],
 )
 def test_pack_says_what_does_not_fit(data: str, says: str) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import DeadLetterLimit
-from worker.pipeline.limits import Counters, DeadLetterLimits, LimitPolicy, tripped
+from worker.pipeline.limits import DeadLetterLimits, LimitPolicy
+from worker.pipeline.partition_state import Counters, PartitionState
 from worker.records import Cause, Reason, Record, RecordBatch, Refusals, Stage, TopicPartition
 
 TP = TopicPartition("t", 0)
@@ -91,11 +92,10 @@ def test_partitions_apart() -> None:
 
 
 def test_memory() -> None:
-    """What is committed beside an offset is what a successor starts with."""
-    limits = DeadLetterLimits(POLICY)
-    metadata = limits.metadata({TP: after(limits, "..xxx")})
+    """What is remembered of a partition is what a successor starts with."""
+    state = PartitionState(POLICY.digest, after(DeadLetterLimits(POLICY), "..xxx"))
     successor = DeadLetterLimits(POLICY)
-    successor.assigned(metadata)
+    successor.assigned({TP: state})
     assert after(successor, "x").tripped == "4 refused in a row"
 
 
@@ -109,29 +109,15 @@ def test_unassigned() -> None:
 
 def test_stays_stopped() -> None:
     """A partition that had tripped stops whoever takes it on, saying where and why."""
-    limits = DeadLetterLimits(POLICY)
-    metadata = limits.metadata({TP: after(limits, "xxxx")})
-    assert tripped(metadata[TP]) == "4 refused in a row"
+    state = PartitionState(POLICY.digest, after(DeadLetterLimits(POLICY), "xxxx"))
     with pytest.raises(DeadLetterLimit, match=r"t\[0\]: 4 refused in a row") as caught:
-        DeadLetterLimits(POLICY).assigned(metadata)
+        DeadLetterLimits(POLICY).assigned({TP: state})
     assert caught.value.hint
 
 
 def test_digest() -> None:
     """Under another digest all is forgotten."""
-    limits = DeadLetterLimits(POLICY)
-    metadata = limits.metadata({TP: after(limits, "xxxx")})
+    state = PartitionState(POLICY.digest, after(DeadLetterLimits(POLICY), "xxxx"))
     successor = DeadLetterLimits(replace(POLICY, digest="d2"))
-    successor.assigned(metadata)
+    successor.assigned({TP: state})
     assert after(successor, "xxx").consecutive == 3
-
-
-@pytest.mark.parametrize(
-    "text", ["", "nonsense", "[]", "5", "null", "{}", '{"v":99}', '{"v":1}', '{"v":1,"digest":"d1","seen":"many"}']
-)
-def test_foreign_metadata(text: str) -> None:
-    """Metadata that is not ours means nothing, and stops nothing."""
-    limits = DeadLetterLimits(POLICY)
-    limits.assigned({TP: text})
-    assert after(limits, ".").seen == 1
-    assert tripped(text) == ""

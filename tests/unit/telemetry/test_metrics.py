@@ -27,6 +27,7 @@ REPORT = BatchReport(
     validate_seconds=0.002,
     predict_seconds=0.003,
     encode_seconds=0.004,
+    count_seconds=0.0045,
     deliver_seconds=0.005,
     lag={P0: 5, P1: 6},
 )
@@ -77,7 +78,14 @@ def test_a_delivered_batch_is_counted(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "seconds"),
-    [("decode", 0.001), ("validate", 0.002), ("predict", 0.003), ("encode", 0.004), ("deliver", 0.005)],
+    [
+        ("decode", 0.001),
+        ("validate", 0.002),
+        ("predict", 0.003),
+        ("encode", 0.004),
+        ("count", 0.0045),
+        ("deliver", 0.005),
+    ],
 )
 def test_stages_are_timed_once_a_batch(bench: Bench, stage: str, seconds: float) -> None:
     """Each stage's duration lands under its own name."""
