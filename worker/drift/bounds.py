@@ -4,7 +4,9 @@ What a distance consists of then:
 
 - **Sampling.** With n independent records in the window and N in the reference, 8 ln 2 / (1/n + 1/N) times the divergence
   in bits has a chi-squared distribution with as many degrees of freedom as there are bins less one (the second-order
-  expansion of Lin's divergence; Menendez, Morales, Pardo and Pardo, J. Franklin Inst. 334, 1997).
+  expansion of Lin's divergence; Menendez, Morales, Pardo and Pardo, J. Franklin Inst. 334, 1997). A bin in which few
+  records are expected, and none is, counts for more than that: quantiles are raised for it, by up to ``FEW_COUNT_FOR``
+  of two bins and by less of many (found by exact and simulated tails down to a level of 1e-6).
 - **Wandering.** Records of one window have their hour, their weather and their batch in common. What blocks of the training
   period are apart beyond sampling is taken for a sum of squares of normal deviations in k directions, k from its mean
   and variance over the blocks (Satterthwaite, Biometrics Bulletin 2, 1946), but less by ``CAUTION_OF_DIRECTIONS``, and
@@ -37,6 +39,8 @@ LEAST_BLOCKS_OF_SPAN: Final = 1.5
 CAUTION: Final = 2.0
 """The dependence of blocks is measured on a few dozens of them, and taken for so many times as much."""
 CAUTION_OF_DIRECTIONS: Final = 1.5
+FEW_RECORDS: Final = 15.0
+FEW_COUNT_FOR: Final = 0.6
 _CHI_PER_BIT: Final = 8 * math.log(2)
 _LARGEST = 1 - 1e-9
 _MOST_DIRECTIONS = 100.0
@@ -47,6 +51,13 @@ def sampling_unit(records: FloatArray, reference: FloatArray | float) -> FloatAr
     with np.errstate(divide="ignore"):
         unit: FloatArray = (1 / np.asarray(records, np.float64) + 1 / reference) / _CHI_PER_BIT
     return unit
+
+
+def fewness(expected: FloatArray) -> FloatArray:
+    """1 of a bin in which ``FEW_RECORDS`` or fewer are expected, less the more they are; 0 where none ever is."""
+    with np.errstate(divide="ignore"):
+        few: FloatArray = np.where(expected > 0, np.minimum(1, FEW_RECORDS / expected), 0.0)
+    return few
 
 
 class Bounds:
@@ -63,9 +74,10 @@ class Bounds:
         )
         self._full_records = np.array([span * null.block_records if null else 0.0 for null in nulls])
 
-    def distance(self, records: FloatArray) -> FloatArray:
-        """For so many independent records in the window; 1 where a span is not judged."""
-        sampling = self._sampling * sampling_unit(records, self._reference)
+    def distance(self, records: FloatArray, few: FloatArray) -> FloatArray:
+        """For so many independent records in the window, and so many bins with few of them; 1 where a span is not judged."""
+        raised = 1 + FEW_COUNT_FOR * np.minimum(1, few / self._freedom) / np.cbrt(self._freedom)
+        sampling = raised * self._sampling * sampling_unit(records, self._reference)
         odds = sampling + self._wander * np.maximum(1, self._full_records / records)
         with np.errstate(invalid="ignore"):
             return np.where(np.isinf(odds), 1.0, np.sqrt(odds / (1 + odds)))

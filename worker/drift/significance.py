@@ -14,14 +14,15 @@ from typing import Final
 
 import numpy as np
 
-from worker.drift.bounds import Bounds, sampling_unit
+from worker.drift.bounds import Bounds, fewness, sampling_unit
 from worker.drift.layout import Judged, Layout
 from worker.drift.nulls import SPANS, newest_weight
 from worker.drift.statistics import divergence_terms
 from worker.records import BoolArray, FloatArray, IntArray
 
-HIGHEST_KEPT: Final = 1.25
+HIGHEST_KEPT: Final = 1.05
 """Smoothed windows are held to this score, so that what is over is forgotten soon, however large it was."""
+_HALVINGS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ class _Look:
     terms: FloatArray
 
     @property
+    def threshold(self) -> FloatArray:
+        thresholds: FloatArray = self.measures[2]
+        return thresholds
+
+    @property
     def score(self) -> FloatArray:
         scores: FloatArray = self.measures[3]
         return scores
@@ -116,7 +122,7 @@ class Significance:
             smoothed = self._advanced(span, before, cells, records, worth)
             equal = smoothed.equal_records(layout.sums(smoothed.cells))
             looks.append(self._look(span, smoothed.cells, equal))
-            after[span] = self._held_back(smoothed, looks[-1].score)
+            after[span] = self._held_back(smoothed, looks[-1])
         best = np.argmax([look.score for look in looks], axis=0)
         spans = [1, *past]
         found = [self._finding(i, spans[best[i]], cells, looks[best[i]]) for i in np.flatnonzero(worth).tolist()]
@@ -128,13 +134,18 @@ class Significance:
 
     def _look(self, span: int, cells: FloatArray | IntArray, records: FloatArray) -> _Look:
         records = np.maximum(records, 1e-9)
-        terms = divergence_terms(self._shares, self._layout.shares(cells))
-        divergence = np.clip(self._layout.sums(terms), 0, 1)
-        statistic, null_quantile = np.sqrt(divergence), self._bounds[span].distance(records)
+        statistic, terms = self._distance(cells)
+        few = self._layout.sums(fewness(self._shares * self._layout.spread(records)))
+        null_quantile = self._bounds[span].distance(records, few)
         threshold = np.maximum(null_quantile, self._policy.effect_floor)
-        beyond = divergence - self._freedom * sampling_unit(records, self._records)
+        beyond = statistic**2 - self._freedom * sampling_unit(records, self._records)
         effect = np.sqrt(np.maximum(0, beyond))
         return _Look(np.stack([statistic, null_quantile, threshold, statistic / threshold, effect]), terms)
+
+    def _distance(self, cells: FloatArray | IntArray) -> tuple[FloatArray, FloatArray]:
+        """By judged series, and by cell its part of the divergence."""
+        terms = divergence_terms(self._shares, self._layout.shares(cells))
+        return np.sqrt(np.clip(self._layout.sums(terms), 0, 1)), terms
 
     def _advanced(
         self, span: int, before: Smoothed, cells: IntArray, records: FloatArray, worth: BoolArray
@@ -148,9 +159,18 @@ class Significance:
             np.where(worth, np.round((1 - weight) ** 2 * before.squares + records, 2), before.squares),
         )
 
-    def _held_back(self, smoothed: Smoothed, score: FloatArray) -> Smoothed:
+    def _held_back(self, smoothed: Smoothed, look: _Look) -> Smoothed:
+        """Drawn towards the reference until no score is above ``HIGHEST_KEPT``."""
+        if not (look.score > HIGHEST_KEPT).any():
+            return smoothed
         layout = self._layout
-        kept = layout.spread(np.minimum(1, HIGHEST_KEPT / np.maximum(score, 1e-9)))
         middle = self._shares * layout.spread(layout.sums(smoothed.cells))
-        cells = np.where(kept < 1, np.round(middle + kept * (smoothed.cells - middle), 2), smoothed.cells)
+        kept, step = np.ones(len(layout.judged)), 0.5
+        for _ in range(_HALVINGS):
+            cells = middle + layout.spread(kept - step) * (smoothed.cells - middle)
+            kept -= step * (self._distance(cells)[0] > HIGHEST_KEPT * look.threshold)
+            step /= 2
+        kept -= 2 * step * (look.score > HIGHEST_KEPT)
+        part = layout.spread(kept)
+        cells = np.where(part < 1, np.round(middle + part * (smoothed.cells - middle), 2), smoothed.cells)
         return Smoothed(cells, smoothed.squares)
