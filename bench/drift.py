@@ -17,14 +17,11 @@ from typing import Any
 from rich.console import Console
 
 from bench.drift_judges import CUSTOMARY, ORACLES, Judged, Opened, Rule, Run, judge, oracles
-from bench.drift_streams import KINDS, SHIFTED, SLOW, Kind, Stream
+from bench.drift_streams import BLOCKS, KINDS, SHIFT_FROM, SHIFTED, SHIFTS, SLOW, WINDOW_RECORDS, Kind, Stream
 from bench.machine import machine
 from bench.screen import Sheet, say, show, stepping
 
-WINDOW_RECORDS = 1_000
-BLOCKS, LONG_BLOCKS = 60, 480
-SHIFTS = (0.2, 0.35, 0.5)
-SHIFT_FROM, WATCHED = 40, 100
+LONG_BLOCKS, WATCHED = 480, 100
 RATE = ("monitor, rate 1", 1.0)
 RATES = dict([RATE, ("monitor, rate 10", 10.0)])
 REPORTING_SEED = 1_000

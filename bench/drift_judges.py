@@ -61,7 +61,7 @@ class Judged:
 
 
 @dataclass(slots=True)
-class _Applied:
+class Applied:
     """A rule with the monitor's closing of episodes: a run of alarms is one."""
 
     rule: Rule
@@ -82,7 +82,7 @@ def judge(run: Run, rates: Mapping[str, float], rules: Sequence[Rule] = CUSTOMAR
     profile = profile_of(run.stream, run.blocks)
     monitors = {name: DriftMonitor({DIGEST: profile}, Policy(rate=rate)) for name, rate in rates.items()}
     found = Judged({name: [] for name in monitors})
-    applied = [_Applied(rule) for rule in rules]
+    applied = [Applied(rule) for rule in rules]
     references = {series.name: sum(series.counts[series.regular]) for series in profile.series}
     for window, counts in enumerate(counted(run.stream, profile, run.windows, run.shift_from, run.shift)):
         sketch = sketch_of(window, counts, run.stream.window_records)
@@ -101,7 +101,7 @@ def _apply(
     window: int,
     series: Sequence[SeriesReport],
     references: Mapping[str, int],
-    applied: Sequence[_Applied],
+    applied: Sequence[Applied],
     found: Judged,
 ) -> None:
     """To the features' distributions; the rules know no other series."""

@@ -18,7 +18,9 @@ from worker.records import FloatArray, IntArray
 
 NUMERIC, CATEGORIES = 40, 10
 FEATURES = NUMERIC + CATEGORIES
-WINDOW_SECONDS = 3_600
+WINDOW_SECONDS, WINDOW_RECORDS = 3_600, 1_000
+BLOCKS = 60
+SHIFTS, SHIFT_FROM = (0.2, 0.35, 0.5), 40
 DIGEST = "bench"
 SHIFTED = "feature_0"
 _LEVELS = np.array([-1.5, -0.5, 0.0, 0.7, 1.6])

@@ -160,7 +160,7 @@ class Significance:
         )
 
     def _held_back(self, smoothed: Smoothed, look: _Look) -> Smoothed:
-        """Drawn towards the reference until no score is above ``HIGHEST_KEPT``."""
+        """Drawn towards the reference until no score is above ``HIGHEST_KEPT``, by less than a hundredth."""
         if not (look.score > HIGHEST_KEPT).any():
             return smoothed
         layout = self._layout
@@ -170,7 +170,6 @@ class Significance:
             cells = middle + layout.spread(kept - step) * (smoothed.cells - middle)
             kept -= step * (self._distance(cells)[0] > HIGHEST_KEPT * look.threshold)
             step /= 2
-        kept -= 2 * step * (look.score > HIGHEST_KEPT)
         part = layout.spread(kept)
         cells = np.where(part < 1, np.round(middle + part * (smoothed.cells - middle), 2), smoothed.cells)
         return Smoothed(cells, smoothed.squares)

@@ -198,6 +198,23 @@ def test_an_abandoned_version_ends_its_episodes() -> None:
     assert often.open_episodes() == 0
 
 
+def test_a_version_is_not_abandoned_too_soon() -> None:
+    """A window as long after the last as an abandoned one's would be is of the same episode; one later is not."""
+    for gap, events in ((ABANDONED_WINDOWS, ["opened"]), (ABANDONED_WINDOWS + 1, ["opened", "closed", "opened"])):
+        outcome = told(DriftMonitor(PROFILES, POLICY), window(0, shares=MOVED), window(gap, shares=MOVED))
+        assert [one.event for one in outcome.alerts] == events
+
+
+def test_time_alone_abandons_a_version() -> None:
+    """Records that are all refused move time on, and what nobody counts into any more is over."""
+    monitor = DriftMonitor(PROFILES, POLICY)
+    told(monitor, window(0, shares=MOVED))
+    refused = sketch_of([Range(0, 1, 2, (1 + ABANDONED_WINDOWS) * LENGTH_MS)])
+    outcome = told(monitor, refused)
+    assert [one.event for one in outcome.alerts] == ["closed"]
+    assert (outcome.reports, monitor.open_episodes()) == ((), 0)
+
+
 def test_an_old_versions_episode_waits_for_its_profile() -> None:
     """A monitor that does not know the profile keeps the episode, and one that does goes on with it."""
     monitor = DriftMonitor(PROFILES, POLICY)

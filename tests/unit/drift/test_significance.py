@@ -129,6 +129,16 @@ def test_smoothing_begins_with_the_reference() -> None:
         assert 0 < part[0] <= 1.001
 
 
+def test_smoothed_windows_are_as_so_many_together() -> None:
+    """After a while the shares smoothed over a span vary as those of its windows' records together."""
+    judge = significance()
+    _, past = judge_all(judge, windows(1, 200))
+    layout = Layout(PROFILE)
+    for span, smoothed in past.items():
+        color = [one.series.name for one in layout.judged].index("color")
+        assert smoothed.equal_records(layout.sums(smoothed.cells))[color] == pytest.approx(span * RECORDS, rel=0.01)
+
+
 def test_what_is_over_is_forgotten_soon() -> None:
     """After many windows wholly elsewhere smoothed scores are at their cap, and go down from there."""
     judge = significance()

@@ -103,6 +103,30 @@ def test_the_clock_never_goes_back() -> None:
     assert found(windows.close(frozenset({0}), 2)) == [(20_000, 5, 3, [5])]
 
 
+def test_what_is_over_stays_over() -> None:
+    """A partition that comes again far behind holds the clock, and opens no window again."""
+    windows = Windows()
+    windows.absorb(one(0, 0, 5, watermark_s=25, start_s=20))
+    windows.absorb(one(1, 0, 1, watermark_s=4))
+    assert len(list(windows.close(frozenset({1}), 2))) == 1
+    windows.absorb(one(1, 1, 4, watermark_s=5))
+    assert found(windows.close(NONE, 2)) == []
+    windows.absorb(one(1, 4, 6, watermark_s=6))
+    assert len(windows) == 1
+    assert windows.clock_ms == 25_000
+
+
+def test_the_longest_lateness_counts() -> None:
+    """While workers of two settings run, a window waits for the more patient ones."""
+    windows = Windows()
+    partition = Partition(0)
+    windows.absorb(partition.sketch([(1, 0)], lateness_seconds=20))
+    windows.absorb(partition.sketch([(2, 0), (29, 0)]))
+    assert found(windows.close(NONE, 1)) == []
+    windows.absorb(partition.sketch([(30, 0)]))
+    assert found(windows.close(NONE, 1)) == [(0, 2, 0, [2])]
+
+
 def test_repeated_ranges_are_counted_once() -> None:
     """A range that ends at or before the next offset is passed over, and moves nothing."""
     windows = Windows()
@@ -119,6 +143,16 @@ def test_a_range_across_the_next_offset_says_what_it_may_be_over() -> None:
         windows.absorb(sketch)
     ((_, window),) = windows.close(NONE, 1)
     assert (window.records, window.over) == (11, 2)
+
+
+def test_a_window_is_over_by_no_more_than_it_has() -> None:
+    """Of a range across the next offset each window may hold what was repeated, if it is so many."""
+    windows = Windows()
+    windows.absorb(one(0, 0, 5, 5))
+    parts = [counted(0, 0, {0: 1}), counted(0, 10_000, {0: 7})]
+    windows.absorb(sketch_of([Range(0, 2, 10, 12_000)], parts))
+    windows.absorb(one(0, 10, 11, 60, 60))
+    assert [window.over for _, window in windows.close(NONE, 1)] == [1, 3]
 
 
 def test_offsets_may_have_gaps() -> None:
