@@ -51,8 +51,9 @@ check: lint types test  ## What CI runs
 bench: $(READY)  ## Throughput against pass-through and hand-written loops (more: python -m bench --help)
 	@$(BIN)/python -m bench throughput
 
-fuzz: $(READY)  ## Two million mutated records through both readers and fastavro
+fuzz: $(READY)  ## Mutated records: two million through both readers and fastavro, 100,000 through the whole worker
 	@$(BIN)/python -m tests.fuzz.decode --records 2000000
+	@$(BIN)/python -m tests.fuzz.worker --records 100000
 
 chaos: $(READY)  ## The long campaign: kill -9, pauses and rolling restarts, checked record by record
 	@$(BIN)/python -m pytest tests/chaos --chaos-long -s

@@ -20,7 +20,7 @@ from bench.processes import warm_up
 from bench.screen import Sheet, stepping
 from bench.svg import line_chart
 
-CONTENDERS = ("pass-through", "worker")
+CONTENDERS = ("pass-through", "own edge", "worker")
 BATCHES = (10, 30, 100, 300, 1_000, 3_000, 10_000, 20_000)
 FIELDS = (5, 10, 23, 50, 100, 200)
 PARTITIONS = (1, 3, 6, 12, 24, 48)

@@ -124,7 +124,7 @@ class Grounds:
         if not path.exists():
             self._say(f"training: {model.label}")
             if shape is None:
-                pack_flights(path, ModelKind(model))
+                pack_flights(path, ModelKind(model), profiled=False)
             else:
                 pack_model(shape, model, path, counted=counted)
         return path

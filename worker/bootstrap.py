@@ -20,15 +20,25 @@ from worker.avro.schema import RecordSchema
 from worker.avro.sketches import SketchCodec
 from worker.clock import SystemClock
 from worker.drift.counting import Counting
-from worker.errors import ConfigurationError
+from worker.drift.monitor import DriftMonitor
+from worker.drift.profile import ReferenceProfile
+from worker.drift.significance import Policy
+from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
+from worker.kafka.input_watch import KafkaInputWatch
+from worker.kafka.sketch_source import PARTITION as SKETCH_PARTITION
+from worker.kafka.sketch_source import KafkaSketchSource, monitor_group
 from worker.kafka.slots import Slot
 from worker.kafka.source import KafkaSource
-from worker.kafka.topics import check_topics, needed_topics, partition_counts
+from worker.kafka.state_log import KafkaStateLog
+from worker.kafka.topics import check_monitor_topics, check_topics, needed_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
 from worker.models import Bundle, BundlePredictor, Manifest, bind, bind_profile, open_bundle, profile_of
+from worker.models.contents import read_contents
+from worker.monitor.encoding import OutputEncoder, OutputTopics
+from worker.monitor.loop import Memory, MonitorLoop, MonitorObserver
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
@@ -37,6 +47,7 @@ from worker.pipeline.process import Pipeline
 from worker.pipeline.sketching import Sketching
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, Predictor, RecordSink
+from worker.records import TopicPartition
 from worker.registry.files import framing, read_schema
 from worker.service import PredictionWorker
 from worker.settings import Settings
@@ -185,6 +196,67 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         sink=sink,
         limits=DeadLetterLimits(prepared.limits),
         batch_size=BatchSize(prepared.batching),
+        observer=observer,
+        clock=clock,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reference:
+    """The model whose drift is looked for: its name and version, and its profile with the sha256 of its file."""
+
+    model: str
+    version: str
+    profile: ReferenceProfile
+    digest: str
+
+
+def read_reference(settings: Settings) -> Reference:
+    """The bundle's; nothing is unpickled. Raises ModelError, also for a bundle without a profile."""
+    contents = read_contents(settings.model.bundle, digest=settings.model.digest)
+    profile = profile_of(contents.files)
+    if profile is None:
+        raise ModelError(
+            f"bundle {settings.model.bundle} has no reference profile",
+            hint="pack the model again, with `model pack --profile-data`",
+        )
+    return Reference(contents.manifest.name, contents.manifest.version, *profile)
+
+
+def prepare_monitor(settings: Settings) -> Memory:
+    """The monitor of the bundle's model, by its reference profile. Raises ModelError."""
+    reference = read_reference(settings)
+    profiles = {reference.digest: reference.profile}
+    drift = settings.drift
+    policy = Policy(rate=drift.rate, min_records=drift.min_records, effect_floor=drift.effect_floor)
+    return Memory(
+        model=reference.model,
+        fresh=lambda: DriftMonitor(profiles, policy),
+        recalled=lambda state: DriftMonitor.of_state(profiles, policy, state),
+    )
+
+
+def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserver) -> MonitorLoop:
+    """A monitor on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
+    topics, delivery, clock = settings.topics, settings.delivery, SystemClock()
+    outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state)
+    check_monitor_topics(partition_counts(admin_config(settings), topics.model_dump().values()), topics)
+    watchdog = Watchdog(delivery.watchdog_seconds, clock)
+    watchdog.start()
+    # Before subscribing: what a predecessor left open is ended.
+    group = monitor_group(settings.kafka.group)
+    producer = {"compression.type": "lz4"} | producer_config(settings, Slot.take(group).transactional_id(group))
+    sink = TransactionalSink(producer, watchdog, clock, delivery.broker_timeout_seconds)
+    return MonitorLoop(
+        source=KafkaSketchSource(consumer_config(settings) | {"group.id": group}, topics.drift_sketches),
+        states=KafkaStateLog(settings),
+        watch=KafkaInputWatch(settings),
+        sink=sink,
+        memory=memory,
+        read_sketch=SketchCodec(output_schema("drift_sketch")).read,
+        encoder=OutputEncoder(outputs, output_schema("drift_report"), output_schema("drift_alert")),
+        sketches=TopicPartition(topics.drift_sketches, SKETCH_PARTITION),
+        patience_seconds=delivery.broker_timeout_seconds,
         observer=observer,
         clock=clock,
     )

@@ -139,3 +139,68 @@ class Observer(Protocol):
     def assignment(self, partitions: int) -> None: ...
 
     def stopped(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one poll of the sketches brought: ``values`` as (offset, value), in offset order.
+
+    ``ours``: whether the partition is ours; ``anew``: it came to us (back, or for the first time) in this poll, nothing is
+    read before ``start``. ``reached``: the next offset, past transaction markers, too. ``generation``: see ``Fetch``.
+    """
+
+    ours: bool
+    anew: bool = False
+    values: Sequence[tuple[int, bytes | None]] = ()
+    reached: int = 0
+    generation: object = None
+
+
+class SketchSource(Protocol):
+    """One member of the monitors' group; the one that has the partition is active, the others stand by."""
+
+    def poll(self, seconds: float) -> Taken:
+        """Block for at most so long until there are sketches. The partition is given up only in here.
+
+        Raises TransportError.
+        """
+        ...
+
+    def committed(self) -> tuple[int, str] | None:
+        """The group's offset (-1: none) and the metadata beside it; None: an open transaction may still move it."""
+        ...
+
+    def start(self, offset: int | None) -> int:
+        """Read on from there (None: from the first sketch that there is); the offset."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The input and its group at one moment.
+
+    ``idle``: partitions of which the group has committed everything that can be read; ``partitions``: how many there
+    are. Whatever the sketches of those commits are, they lie below ``sketches_end``.
+    """
+
+    idle: frozenset[int]
+    partitions: int
+    sketches_end: int
+
+
+class InputWatch(Protocol):
+    def look(self) -> Look | None:
+        """As of now; None: the broker did not answer this time. Raises TransportError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class StateLog(Protocol):
+    """The compacted topic with what the monitor remembers."""
+
+    def latest(self, key: bytes) -> bytes | None:
+        """The last committed value of the key, as far as it is visible yet. Raises TransportError."""
+        ...

@@ -33,10 +33,11 @@ PINNED = {
     },
 }
 COMMANDS = {
-    *("run", "demo", "broker", "inspect"),
+    *("run", "monitor", "demo", "broker", "inspect"),
     *("config show", "config check"),
     *("model pack", "model check", "model show"),
     *("dlq list", "dlq show", "dlq replay", "dlq resume"),
+    *("drift report", "drift replay"),
     "topics create",
 }
 EXIT_CODES = {

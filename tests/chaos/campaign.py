@@ -119,7 +119,7 @@ def open_campaign(
         "telemetry": {"port": 0},
     }
     config = folder / "worker.toml"
-    config.write_text(_toml(settings), "utf-8")
+    config.write_text(to_toml(settings), "utf-8")
     stream = make_stream(events, partitions=partitions, seed=seed)
     producer = StreamProducer(bootstrap, topic, stream)
     offsets = CommittedOffsets(bootstrap, topic, topic, partitions)
@@ -128,7 +128,7 @@ def open_campaign(
         yield Campaign(bootstrap, topic, stream, producer, fleet, offsets, admin)
 
 
-def _toml(settings: dict[str, dict[str, Any]]) -> str:
+def to_toml(settings: dict[str, dict[str, Any]]) -> str:
     lines = []
     for section, values in settings.items():
         lines += [f"[{section}]", *(f"{key} = {value!r}" for key, value in values.items()), ""]

@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -30,17 +31,32 @@ HEADER_BYTES = 10
 SAMPLE_SECONDS = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What can be seen of both output topics; ``hung`` says where a transaction hangs."""
+
+    predictions: list[Record]
+    letters: list[Record]
+    hung: list[str]
+
+
 def judge(
     bootstrap: str, topic: str, stream: Stream, committed: dict[int, int], samples: Sequence[dict[int, int]]
 ) -> Verdict:
     """Read input, predictions and dead letters, and check them. Raises when the input is not what was produced."""
+    found = read_outputs(bootstrap, topic, stream)
+    offsets = GroupOffsets(committed, samples)
+    return check(stream, to_predictions(found.predictions), to_dead_letters(found.letters), offsets, found.hung)
+
+
+def read_outputs(bootstrap: str, topic: str, stream: Stream) -> Outputs:
+    """Raises when the input is not what was produced."""
     names = (topic, f"{topic}.predictions", f"{topic}.dlq")
     with ThreadPoolExecutor(len(names)) as pool:
         (written, _), (predictions, hung), (letters, hung_too) = pool.map(partial(_read, bootstrap), names)
     produced = {(int(p), int(o)): v for p, o, v in zip(stream.partition, stream.offset, stream.value, strict=True)}
     assert produced == {(r.partition, r.offset): r.value for r in written}, "the input is not what was produced"
-    offsets = GroupOffsets(committed, samples)
-    return check(stream, to_predictions(predictions), to_dead_letters(letters), offsets, hung + hung_too)
+    return Outputs(predictions, letters, hung + hung_too)
 
 
 def _read(bootstrap: str, topic: str) -> tuple[list[Record], list[str]]:

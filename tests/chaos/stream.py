@@ -73,8 +73,8 @@ def make_stream(count: int, *, partitions: int, seed: int, bad_ratio: float = 0.
     random = np.random.default_rng(seed)
     partition = random.integers(0, partitions, count)
     number = random.integers(0, KEYS_PER_PARTITION, count)
-    offset = _running_count(partition)
-    key_sequence = _running_count(partition * KEYS_PER_PARTITION + number)
+    offset = running_count(partition)
+    key_sequence = running_count(partition * KEYS_PER_PARTITION + number)
     reason = np.where(random.random(count) < bad_ratio, random.choice(BAD, count), GOOD).astype(object)
     x, y = np.arange(count, dtype=np.float64), random.random(count)
     x[reason == "below_minimum"] = -1.0
@@ -205,7 +205,7 @@ def _encoder() -> Callable[[str, int, float, float, str], bytes]:
     return encode
 
 
-def _running_count(group: IntArray) -> IntArray:
+def running_count(group: IntArray) -> IntArray:
     """For each element, how many equal ones stand before it."""
     order = np.argsort(group, kind="stable")
     ordered = group[order]

@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException
 from tests.chaos.mutants import MUTANTS
 from worker import bootstrap
 from worker.cli import guarded
-from worker.cli.run import _StopOnSignals as StopOnSignals
+from worker.cli.stopping import StopOnSignals
 from worker.clock import SystemClock
 from worker.columns import Columns, Scores
 from worker.kafka.transactional import TransactionalSink
@@ -211,7 +211,7 @@ def main() -> None:
     pipeline = dataclasses.replace(pipeline, predictor=DyingPredictor(pipeline.predictor, passages))
     worker = bootstrap.connect(settings, dataclasses.replace(prepared, pipeline=pipeline), LoggingObserver(clock))
     _instrument(worker, passages, options)
-    stop.worker = worker
+    stop.loop = worker
     worker.run()
 
 

@@ -76,7 +76,7 @@ SUPERVISOR = """
     configure_logging(log_format="json", level="info", stream=sys.stdout)
     command, options = json.loads(sys.argv[1])
     try:
-        sys.exit(supervise(command, host="127.0.0.1", **options))
+        sys.exit(supervise([command] * options.pop("processes"), host="127.0.0.1", **options))
     except WorkerError as error:
         print(json.dumps({"message": error.message}), flush=True)
         sys.exit(error.exit_code)

@@ -80,6 +80,17 @@ def test_round_trip(edges: Edges, group: str) -> None:
     assert found == [Record(topic, 0, i, r.timestamp_ms, r.key, r.value, r.headers) for i, r in enumerate(records)]
 
 
+def test_headers_and_times_of_many(edges: Edges, group: str) -> None:
+    """In a large batch, too, every record has its own headers and time, and the others have none."""
+    topic = edges.topic()
+    records = [Record("", 0, 0, 1_000 + i, None, b"v", (("n", str(i).encode()),) * (i % 3 == 1)) for i in range(90)]
+    edges.write(topic, records)
+    found = read_batch(edges.source(topic, group), 90).batch
+    assert found is not None
+    assert found.timestamp_ms.tolist() == [record.timestamp_ms for record in records]
+    assert [found.record(i).headers for i in range(90)] == [record.headers for record in records]
+
+
 def test_rewind(edges: Edges, group: str) -> None:
     """After a rewind the next records are the batch's own, from its first offset on, on each partition."""
     topic = edges.topic(partitions=2)

@@ -11,6 +11,7 @@ import urllib.request
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
@@ -28,6 +29,7 @@ from worker.broker.topics import create_topics
 
 SCHEMAS = Path("schemas")
 FLIGHTS = 3_000
+DAYS = 3  # that are over with the last of these flights
 
 
 class PlainClient:
@@ -50,9 +52,10 @@ class PlainClient:
 
 
 def test_two_processes_serve_plain_clients(tmp_path: Path, kafka: KafkaUnderTest, make_topic: MakeTopic) -> None:
-    """Flights in; predictions and dead letters that a plain Avro client reads; one metrics port; a clean end."""
+    """Flights in; predictions, dead letters and drift that a plain Avro client reads; one metrics port; a clean end."""
     topic, port = make_topic(partitions=3), free(1)[0]
     create_topics(kafka.bootstrap, {f"{topic}.predictions": 3, f"{topic}.dlq": 3})
+    create_topics(kafka.bootstrap, {f"{topic}.drift-{name}": 1 for name in ("sketches", "reports", "alerts", "state")})
     pack_flights(tmp_path / "bundle")
     settings = tmp_path / "worker.toml"
     settings.write_text(
@@ -61,6 +64,7 @@ def test_two_processes_serve_plain_clients(tmp_path: Path, kafka: KafkaUnderTest
         topics = {{ input = "{topic}" }}
         event = {{ schema = "{(SCHEMAS / "flight.avsc").resolve()}", id = "id", time = "scheduled_at" }}
         model = {{ bundle = "bundle" }}
+        drift = {{ monitor = true }}
         telemetry = {{ port = {port} }}
         """,
         encoding="utf-8",
@@ -71,7 +75,8 @@ def test_two_processes_serve_plain_clients(tmp_path: Path, kafka: KafkaUnderTest
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as worker:
         try:
             wait_until(lambda: _total(port, "worker_records_consumed_total") == FLIGHTS, 60)
-            assert _get(port, "/readyz") == "ok\n"
+            wait_until(lambda: _is_ready(port), 60)  # one process may have answered all before the other has begun
+            wait_until(lambda: _total(port, "drift_windows_closed_total") == DAYS, 30)
             assert _get(port, "/healthz") == "ok\n"
             metrics = {name: _total(port, name) for name in ("model_predictions_total", "worker_dead_letters_total")}
         finally:
@@ -91,11 +96,27 @@ def test_two_processes_serve_plain_clients(tmp_path: Path, kafka: KafkaUnderTest
     assert {dict(letter.headers)["reason"] for letter in letters} == {b"null_not_allowed"}
     assert all(0 <= p["score"] <= 1 and p["label"] in ("0", "1") for p in predictions)
     assert metrics == {"model_predictions_total": len(predictions), "worker_dead_letters_total": len(letters)}
+    reports, alerts = (
+        [client.read(record.value) for record in read_all(kafka.bootstrap, f"{topic}.drift-{name}")]
+        for name in ("reports", "alerts")
+    )
+    assert [(r["model_name"], r["window_start"].isoformat()) for r in reports] == [
+        ("flights-boosting", f"2013-03-0{day}T00:00:00+00:00") for day in range(1, DAYS + 1)
+    ]
+    assert sum(r["records"] for r in reports) <= len(predictions)
+    assert {alert["window_start"] for alert in alerts} <= {report["window_start"] for report in reports}
 
 
 def _get(port: int, path: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         return str(answer.read().decode())
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return _get(port, "/readyz") == "ok\n"
+    except HTTPError:
+        return False
 
 
 def _total(port: int, name: str) -> float:

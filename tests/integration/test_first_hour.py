@@ -61,7 +61,7 @@ class User:
 def user(tmp_path: Path, flights_bundle: Path, kafka: KafkaUnderTest, make_topic: MakeTopic) -> User:
     """Whose set-up is right in everything; each test makes one mistake."""
     topic = make_topic(partitions=2)
-    create_topics(kafka.bootstrap, {f"{topic}.predictions": 2, f"{topic}.dlq": 2})
+    create_topics(kafka.bootstrap, {f"{topic}.predictions": 2, f"{topic}.dlq": 2, f"{topic}.drift-sketches": 1})
     shutil.copy(SCHEMA, tmp_path / "flight.avsc")
     shutil.copytree(flights_bundle, tmp_path / "bundle")
     return User(

@@ -1,4 +1,4 @@
-"""Single records of known schemas of any shape, arrays included: for people who look, not for the worker's own way.
+"""Single records of known schemas of any shape, arrays included: for what is rare or for people, not for every event.
 
 The schemas must be trusted ones, those that come with the program: they are not gated.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,13 @@ class AnySchema:
         if left := len(body) - stream.tell():
             raise Unreadable(f"{left} bytes follow the record")
         return dict(_flat(record, ""))
+
+    def write(self, record: Mapping[str, Any]) -> bytes:
+        """In the single-object encoding. Raises whatever fastavro raises for a record that the schema can't hold."""
+        body = io.BytesIO()
+        body.write(SINGLE_OBJECT_MARKER + self.fingerprint)
+        fastavro.schemaless_writer(body, self.parsed, record, strict=True)
+        return body.getvalue()
 
 
 class KnownSchemas:

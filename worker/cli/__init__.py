@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import config, dlq, model, topics
+from worker.cli import config, dlq, drift, model, topics
 from worker.cli.broker import broker
 from worker.cli.demo import demo
 from worker.cli.inspect import inspect
+from worker.cli.monitor import monitor
 from worker.cli.run import run
 from worker.errors import ConfigurationError, ExitCode, WorkerError
 
@@ -25,12 +26,14 @@ app = typer.Typer(
     help="Predict a Kafka topic: Avro features in, predictions and dead letters out, exactly once.",
 )
 app.command()(run)
+app.command()(monitor)
 app.command()(demo)
 app.command()(broker)
 app.command()(inspect)
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(drift.app, name="drift")
 app.add_typer(topics.app, name="topics")
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.options import ConfigOption, settings_from
-from worker.errors import ExitCode
+from worker.cli.stopping import StopOnSignals
 
 if TYPE_CHECKING:
-    from worker.service import PredictionWorker
     from worker.settings import Settings
-    from worker.telemetry.health import ProcessHealth
 
 
 def run(
@@ -27,6 +22,8 @@ def run(
     ] = 1,
 ) -> None:
     """Predict the input topic until SIGTERM or Ctrl-C; what is in hand is finished first.
+
+    With drift.monitor a drift monitor runs beside, in a process of its own.
 
     For example:
 
@@ -44,12 +41,13 @@ def run(
     child = join_supervisor(os.environ)
     settings = settings_from(config)
     configure_logging(log_format=settings.telemetry.log_format, level=settings.telemetry.log_level, stream=sys.stderr)
-    if processes > 1 and child is None:
-        command = [sys.executable, "-m", "worker", "run", *(["--config", str(config)] if config else [])]
+    roles = ["run"] * processes + ["monitor"] * settings.drift.monitor
+    if len(roles) > 1 and child is None:
+        options = ["--config", str(config)] if config else []
+        commands = [[sys.executable, "-m", "worker", role, *options] for role in roles]
         telemetry = settings.telemetry
         grace = settings.delivery.grace_seconds + 5
-        code = supervise(command, processes=processes, grace_seconds=grace, host=telemetry.host, port=telemetry.port)
-        raise typer.Exit(code)
+        raise typer.Exit(supervise(commands, grace_seconds=grace, host=telemetry.host, port=telemetry.port))
     _work(settings, alone=child is None)
 
 
@@ -69,7 +67,7 @@ def _work(settings: Settings, *, alone: bool) -> None:
 
     clock = SystemClock()
     health = ProcessHealth(clock)
-    stop = _StopOnSignals(health, settings.delivery.grace_seconds)
+    stop = StopOnSignals(health, settings.delivery.grace_seconds)
     registry = process_registry()
     with ExitStack() as stack:
         if alone:
@@ -81,32 +79,5 @@ def _work(settings: Settings, *, alone: bool) -> None:
         build = Build(__version__, model.name, model.version, settings.delivery.mode)
         metrics = MetricsObserver(registry, build, unix_time=time.time)
         worker = bootstrap.connect(settings, prepared, Observers([health, metrics, LoggingObserver(clock)]))
-        stop.worker = worker
+        stop.loop = worker
         worker.run()
-
-
-class _StopOnSignals:
-    """The first signal lets the batch in hand finish, within the grace period; a second one ends the process at once.
-
-    As long as there is no ``worker`` yet nothing is in hand, and the first signal simply ends the start.
-    """
-
-    def __init__(self, health: ProcessHealth, grace_seconds: float) -> None:
-        self.worker: PredictionWorker | None = None
-        self._health = health
-        self._grace_seconds = grace_seconds
-        self._stopping = False
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
-
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if self._stopping:
-            os._exit(128 + number)
-        self._stopping = True
-        self._health.stopping()
-        deadline = threading.Timer(self._grace_seconds, os._exit, (ExitCode.STUCK,))
-        deadline.daemon = True
-        deadline.start()
-        if self.worker is None:
-            raise SystemExit(ExitCode.OK)
-        self.worker.stop()

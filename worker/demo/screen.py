@@ -31,6 +31,7 @@ class View:
     seconds: float = 0.0
     flights_in: int = 0
     count: Count = field(default_factory=Count)
+    alerts_told: int = 0
     figures: Figures = field(default_factory=Figures)
     p50: float | None = None
     p99: float | None = None

@@ -89,11 +89,26 @@ def _watch(play: Play, set_up: Stage, supervisor: subprocess.Popen[bytes], tally
             view.figures = figures.read(set_up.port) or view.figures
             view.p50, view.p99 = (view.figures.latency_seconds(q, recent[0]) for q in (0.5, 0.99))
             recent.append(view.figures)
+            _tell_drift(view, screen)
             if crash_due and view.flights_in > play.flights / 2:
                 crash_due = False
                 _crash(supervisor, view, screen)
             screen.draw(view)
     return view
+
+
+def _tell_drift(view: View, screen: Screen) -> None:
+    """Episodes as they open and end; what only grows worse is left out."""
+    alerts = view.count.alerts
+    for alert in alerts[view.alerts_told :]:
+        if alert["event"] == "updated":
+            continue
+        colour = {"opened": "magenta", "closed": "green"}[alert["event"]]
+        day = f"{alert['window_start']:%d %b}"
+        text = f"[{colour}]drift {alert['event']}[/] {alert['series']} ({alert['what']}, {alert['severity']}) on {day}"
+        view.events.append(f"{view.seconds:.0f} s  {text}")
+        screen.say(f"{view.seconds:5.1f} s  {text}")
+    view.alerts_told = len(alerts)
 
 
 def _crash(supervisor: subprocess.Popen[bytes], view: View, screen: Screen) -> None:

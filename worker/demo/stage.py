@@ -22,6 +22,8 @@ from worker.shipped import shipped
 
 TOPIC = "flights"
 PREDICTIONS, DEAD_LETTERS = f"{TOPIC}.predictions", f"{TOPIC}.dlq"
+ALERTS = f"{TOPIC}.drift-alerts"
+DRIFT = (ALERTS, f"{TOPIC}.drift-sketches", f"{TOPIC}.drift-reports", f"{TOPIC}.drift-state")
 PARTITIONS = 6
 SETTINGS = """\
 [kafka]
@@ -41,6 +43,10 @@ bundle = "{bundle}"
 
 [delivery]
 mode = "{mode}"
+
+[drift]
+enabled = {drift}
+monitor = {drift}
 
 [telemetry]
 port = {port}
@@ -79,6 +85,7 @@ def set_stage(folder: Path, broker: Broker) -> Stage:
     """Topics and settings, on a broker that runs."""
     if broker.transactional:
         create_topics(broker.bootstrap, dict.fromkeys((TOPIC, PREDICTIONS, DEAD_LETTERS), PARTITIONS))
+        create_topics(broker.bootstrap, dict.fromkeys(DRIFT, 1))
     else:  # its topics come into being when they are first named
         client = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
         for topic in (TOPIC, PREDICTIONS, DEAD_LETTERS):
@@ -91,6 +98,7 @@ def set_stage(folder: Path, broker: Broker) -> Stage:
             schema=shipped("schemas/flight.avsc"),
             bundle=folder / "bundle",
             mode=mode,
+            drift=str(broker.transactional).lower(),  # the monitor works in transactions
             port=stage.port,
         ),
         encoding="utf-8",
@@ -100,7 +108,7 @@ def set_stage(folder: Path, broker: Broker) -> Stage:
 
 @contextlib.contextmanager
 def workers(stage: Stage, processes: int) -> Iterator[subprocess.Popen[bytes]]:
-    """``prediction-worker run --processes N``; its log goes to the stage's folder. Stopped at the end."""
+    """``prediction-worker run --processes N``, with a drift monitor beside where there are transactions; its log goes to the stage's folder. Stopped at the end."""
     command = [sys.executable, "-m", "worker", "run", "--config", str(stage.settings), "--processes", str(processes)]
     with _running(command, stage.log, Path.cwd()) as process:
         yield process

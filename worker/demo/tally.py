@@ -1,4 +1,4 @@
-"""What the output topics say, read as any downstream consumer would: which flights were answered, and how often."""
+"""What the output topics say, read as any downstream consumer would: which flights were answered, and what drifted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
-from worker.demo.stage import DEAD_LETTERS, PREDICTIONS, TOPIC, Stage
+from worker.demo.stage import ALERTS, DEAD_LETTERS, PREDICTIONS, TOPIC, Stage
 from worker.shipped import output_schema
 
 _PREFIX_BYTES = 10
@@ -22,12 +22,16 @@ Place = tuple[int, int]  # partition and offset of a flight in the input topic
 
 @dataclass(slots=True)
 class Count:
-    """So far. ``answers`` holds how often each flight was answered, so that lost and doubled ones show."""
+    """So far. ``answers`` holds how often each flight was answered, so that lost and doubled ones show.
+
+    ``alerts`` are those of drift, oldest first.
+    """
 
     predictions: int = 0
     late: int = 0
     dead_letters: collections.Counter[str] = field(default_factory=collections.Counter)
     answers: collections.Counter[Place] = field(default_factory=collections.Counter)
+    alerts: list[Mapping[str, Any]] = field(default_factory=list)
     latest: collections.deque[Mapping[str, Any]] = field(default_factory=lambda: collections.deque(maxlen=6))
 
     @property
@@ -40,11 +44,12 @@ class Count:
 
 
 class Tally:
-    """Reads both topics in a thread of its own, committed records only."""
+    """Reads the topics in a thread of its own, committed records only."""
 
     def __init__(self, stage: Stage) -> None:
         self.count = Count()
-        self._schema = fastavro.parse_schema(json.loads(output_schema("prediction")))
+        schemas = {PREDICTIONS: "prediction", ALERTS: "drift_alert"}
+        self._schemas = {t: fastavro.parse_schema(json.loads(output_schema(name))) for t, name in schemas.items()}
         config: dict[str, Any] = {
             "bootstrap.servers": stage.bootstrap,
             "group.id": "flights-demo",
@@ -58,7 +63,7 @@ class Tally:
         self._watermarks = Consumer(config)
         known = self._consumer.list_topics(timeout=10).topics
         self._inputs = [TopicPartition(TOPIC, p) for p in known[TOPIC].partitions]
-        outputs = (PREDICTIONS, DEAD_LETTERS)
+        outputs = [topic for topic in (PREDICTIONS, DEAD_LETTERS, ALERTS) if topic in known]
         self._consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t in outputs for p in known[t].partitions])
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read, name="tally", daemon=True)
@@ -82,9 +87,11 @@ class Tally:
 
     def _take(self, message: Message) -> None:
         count = self.count
+        if message.topic() == ALERTS:
+            count.alerts.append(self._read_value(message))
+            return
         if message.topic() == PREDICTIONS:
-            body = io.BytesIO(bytes(message.value() or b"")[_PREFIX_BYTES:])
-            prediction: Any = fastavro.schemaless_reader(body, self._schema, None)
+            prediction = self._read_value(message)
             count.predictions += 1
             count.late += prediction["label"] == "1"
             count.latest.append(prediction)
@@ -94,6 +101,10 @@ class Tally:
             count.dead_letters[f"{headers['reason']}: {headers.get('field', headers['stage'])}"] += 1
             place = (int(headers["__dlq.errors.partition"]), int(headers["__dlq.errors.offset"]))
         count.answers[place] += 1
+
+    def _read_value(self, message: Message) -> Any:
+        body = io.BytesIO(bytes(message.value() or b"")[_PREFIX_BYTES:])
+        return fastavro.schemaless_reader(body, self._schemas[message.topic() or ""], None)
 
 
 def _pairs(message: Message) -> list[tuple[str, Any]]:

@@ -35,7 +35,8 @@ def _headers(message: Message) -> Headers:
     """Empty where a header's name is not UTF-8: the client can't give such headers to anybody."""
     try:
         found: Any = message.headers()
-    except (SystemError, UnicodeDecodeError):  # which of the two depends on the client's version
+        pairs = found.items() if isinstance(found, dict) else found or ()
+        return tuple((name, _bytes(value)) for name, value in pairs)
+    except (SystemError, UnicodeDecodeError):
+        # The client returns as if nothing had happened, with an exception set: which one is seen where, depends.
         return ()
-    pairs = found.items() if isinstance(found, dict) else found or ()
-    return tuple((name, _bytes(value)) for name, value in pairs)

@@ -24,6 +24,7 @@ def consumer_config(settings: Settings, partitions: int = 1) -> dict[str, Any]:
     ``partitions`` is how many there may be for it: each has a queue of its own, and together they must be bounded.
     """
     kafka = settings.kafka
+    prefetch_kb = max(_LEAST_PREFETCH_KB, _PREFETCH_KB // partitions)
     by_protocol: dict[str, dict[str, Any]] = {
         "classic": {
             "partition.assignment.strategy": "cooperative-sticky",
@@ -34,12 +35,12 @@ def consumer_config(settings: Settings, partitions: int = 1) -> dict[str, Any]:
     }
     tuned = {
         # A batch should find its records waiting, at a bounded cost of memory.
-        "queued.max.messages.kbytes": max(_LEAST_PREFETCH_KB, _PREFETCH_KB // partitions),
+        "queued.max.messages.kbytes": prefetch_kb,
         # Once a queue is full, ask for more this soon again; by default it would run empty meanwhile.
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 100,
-        "max.partition.fetch.bytes": 1_000_000,
+        "max.partition.fetch.bytes": min(1_024 * prefetch_kb, 1_000_000),
     }
     lawful = {
         "group.id": kafka.group,

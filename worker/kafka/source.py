@@ -26,7 +26,7 @@ from worker.records import RecordBatch, TopicPartition
 _LOG = logging.getLogger(__name__)
 _NO_OFFSET = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - a public code: no offset for a partition, or out of range
 # Passing by themselves: librdkafka goes on reconnecting, and a delivery that can't be made has deadlines of its own.
-_PASSING = {
+PASSING = {
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
     KafkaError._TIMED_OUT,  # noqa: SLF001
@@ -117,7 +117,7 @@ class KafkaSource:
                 self._offsets.start_at([TopicPartition(self._topic, partition)])
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TransportError(f"topic {self._topic} does not exist any more", hint="create it, then start again")
-        elif error.fatal() or error.code() not in _PASSING:
+        elif error.fatal() or error.code() not in PASSING:
             raise stopping("consume", error)
         else:
             _LOG.warning("consume: %s", error.str())

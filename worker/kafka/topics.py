@@ -62,6 +62,24 @@ def check_topics(counts: Mapping[str, int], topics: Topics, *, drift: bool = Fal
         )
 
 
+def check_monitor_topics(counts: Mapping[str, int], topics: Topics) -> None:
+    """Raises ConfigurationError with every topic that a monitor needs and that is not there."""
+    needed = {
+        "input": topics.input,
+        "sketches": topics.drift_sketches,
+        "reports": topics.drift_reports,
+        "alerts": topics.drift_alerts,
+        "state": topics.drift_state,
+    }
+    problems = [
+        f"the topic {name} for the monitor's {role} does not exist"
+        for role, name in needed.items()
+        if name not in counts
+    ]
+    if problems:
+        raise ConfigurationError(problems, hint=f"`{CREATE} --config FILE` creates missing topics")
+
+
 def create_topics(
     config: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int, drift: bool = False
 ) -> list[str]:
@@ -94,7 +112,7 @@ def _settings(admin: AdminClient, name: str, topics: Topics) -> dict[str, str]:
     """Those in which a new topic differs from the broker's defaults."""
     if name == topics.dead_letters:
         return {"max.message.bytes": str(_record_limit(admin, topics.input) + LETTER_ROOM_BYTES)}
-    return {"cleanup.policy": "compact"} if name == topics.drift_state else {}
+    return {"cleanup.policy": "compact", "segment.bytes": "16777216"} if name == topics.drift_state else {}
 
 
 def _record_limit(admin: AdminClient, topic: str) -> int:

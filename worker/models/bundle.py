@@ -6,6 +6,7 @@ pinned manifest, library versions, features that do not fit.
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 import platform
@@ -22,6 +23,7 @@ from worker.errors import ModelError
 from worker.models.contents import Contents, read_contents
 from worker.models.golden import Golden, read_golden
 from worker.models.manifest import GOLDEN, Format, Libraries, Manifest
+from worker.models.without_pandas import without_pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def unpickled(contents: Contents, further_warnings: tuple[str, ...] = ()) -> Bun
 
 def load_model(content: bytes, format: Format) -> tuple[Any, tuple[str, ...]]:  # noqa: A002 - the manifest's word
     """Unpickle trusted bytes; returns the model and what was warned of meanwhile. Raises ModelError."""
+    with without_pandas():
+        importlib.import_module("sklearn.base")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -9,6 +9,7 @@ multiple of 64 rows; and when the golden rows show that this is not enough for t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from worker.errors import ModelError
 from worker.models.bundle import Bundle
 from worker.models.estimator import OneThread, forget_column_names, use_one_job
 from worker.models.linear import BinaryLogistic
+from worker.models.without_pandas import without_pandas
 from worker.records import FloatArray, IntArray
 
 PAD_ROWS = 64
@@ -65,12 +67,15 @@ class BundlePredictor:
 
         Raises ModelError.
         """
+        logistic = BinaryLogistic.of(self._model) if self._frame is None else None
         try:
-            self.predict(self._golden.columns)
-            self._one_thread.renew()
-            probe = self._mixed(MAX_CALL_ROWS)
-            self._choose_rows(probe)
-            self._choose_arithmetic(probe)
+            # Of what is known to be scikit-learn's alone, the imputer would load pandas to compare with its NA.
+            with nullcontext() if logistic is None else without_pandas():
+                self.predict(self._golden.columns)
+                self._one_thread.renew()
+                probe = self._mixed(MAX_CALL_ROWS)
+                self._choose_rows(probe)
+                self._choose_arithmetic(probe, logistic)
             difference = self._golden.difference(self.predict(self._golden.columns))
         except ModelError:
             raise
@@ -166,9 +171,8 @@ class BundlePredictor:
             pass
         self._pad_rows = self._call_rows = BLOCK_ROWS
 
-    def _choose_arithmetic(self, probe: Columns) -> None:
+    def _choose_arithmetic(self, probe: Columns, logistic: BinaryLogistic | None) -> None:
         """Ours in place of the model's, if it knows the model and gives the same bits, for many rows and for few."""
-        logistic = BinaryLogistic.of(self._model) if self._frame is None else None
         if logistic is None:
             return
         parts = [probe, *(_stretch(probe, first, 1) for first in range(PAD_ROWS))]

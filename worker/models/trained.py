@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
 
 from worker.errors import ConfigurationError, ModelError
 from worker.models.estimator import parts_of
@@ -27,6 +26,8 @@ def check_model(model: Any) -> None:
 
 def task_of(model: Any) -> Task:
     """Raises ModelError when the model says neither classifier nor regressor."""
+    from sklearn.base import is_classifier, is_regressor  # noqa: PLC0415 - only to pack: a worker imports this, too
+
     if hasattr(model, "classes_") or hasattr(model, "predict_proba") or _is(is_classifier, model):
         return "binary" if len(classes_of(model)) == 2 else "multiclass"
     if _is(is_regressor, model):

@@ -199,6 +199,9 @@ class Drift(Section):
     effect_floor: float = Field(
         default=0.05, ge=0, le=1, description="A smaller Jensen-Shannon distance is no drift, however certain."
     )
+    monitor: bool = Field(
+        default=False, description="`run` starts a monitor beside its workers; else it is `prediction-worker monitor`."
+    )
 
 
 class Telemetry(Section):

@@ -21,9 +21,10 @@ _log = logging.getLogger("worker.supervisor")
 
 @dataclass(slots=True)
 class _Slot:
-    """One of the N; ``process`` is None while it waits until ``due_at`` (monotonic seconds) to be started."""
+    """One of the N, with what runs in it; ``process`` is None while it waits until ``due_at`` (monotonic seconds) to be started."""
 
     number: int
+    command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     started_at_unix: float = 0.0
@@ -34,11 +35,10 @@ class _Slot:
 class Fleet:
     """As many slots as there should be processes, each with its process or the time at which it gets a new one."""
 
-    def __init__(self, command: Sequence[str], processes: int, metrics: SharedMetrics, policy: RestartPolicy) -> None:
-        self._command = list(command)
+    def __init__(self, commands: Sequence[Sequence[str]], metrics: SharedMetrics, policy: RestartPolicy) -> None:
         self._metrics = metrics
         self._policy = policy
-        self._slots = [_Slot(number) for number in range(processes)]
+        self._slots = [_Slot(number, list(command)) for number, command in enumerate(commands)]
         self._running: Mapping[int, RunningProcess] = {}
         self.on_restart: Callable[[], None] = lambda: None
 
@@ -83,10 +83,10 @@ class Fleet:
             self.on_restart()
         try:
             slot.process = subprocess.Popen(  # noqa: S603 - the caller's own command
-                self._command, env=self._environment(slot), stdin=subprocess.DEVNULL, start_new_session=True
+                slot.command, env=self._environment(slot), stdin=subprocess.DEVNULL, start_new_session=True
             )
         except (FileNotFoundError, PermissionError) as error:
-            raise ConfigurationError(f"can't start {self._command[0]}: {error.strerror}") from None
+            raise ConfigurationError(f"can't start {slot.command[0]}: {error.strerror}") from None
         except OSError as error:  # out of processes or memory: may pass
             self._failed(slot, error.strerror or "can't be started")
 

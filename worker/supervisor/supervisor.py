@@ -1,4 +1,4 @@
-"""N processes that run the same command, as one: one exit code, one port for metrics and health.
+"""Several processes, a command each, as one: one exit code, one port for metrics and health.
 
 - A process that ends unasked is started again, at once the first time, then with growing delays; unless its exit code
   says that a restart is pointless: then all are stopped, and that code is the supervisor's.
@@ -27,9 +27,8 @@ _log = logging.getLogger("worker.supervisor")
 
 
 def supervise(
-    command: Sequence[str],
+    commands: Sequence[Sequence[str]],
     *,
-    processes: int,
     grace_seconds: float,
     host: str,
     port: int,
@@ -37,27 +36,27 @@ def supervise(
     bound_seconds: float = PROGRESS_BOUND_SECONDS,
     start_bound_seconds: float = START_BOUND_SECONDS,
 ) -> int:
-    """Run ``command`` in so many processes until a signal or a pointless restart; the exit code. Main thread only.
+    """Run each command in a process until a signal or a pointless restart; the exit code. Main thread only.
 
-    Each of them calls ``join_supervisor`` first. Raises ConfigurationError when the port is taken or the command can't
-    be started.
+    Each of them calls ``join_supervisor`` first. Raises ConfigurationError when the port is taken or a command can't be
+    started.
     """
     metrics = SharedMetrics()
     try:
-        fleet = Fleet(command, processes, metrics, policy)
+        fleet = Fleet(commands, metrics, policy)
         registry, instruments = supervisor_registry(metrics, fleet.running)
-        instruments.gauge(c.PROCESSES).set(processes)
+        instruments.gauge(c.PROCESSES).set(len(commands))
         fleet.on_restart = instruments.counter(c.RESTARTS).inc
         health = SharedHealth(
             metrics,
             fleet.running,
-            processes=processes,
+            processes=len(commands),
             unix_time=time.time,
             bound_seconds=bound_seconds,
             start_bound_seconds=start_bound_seconds,
         )
         with Wakeups() as wakeups, TelemetryServer(registry, health, host=host, port=port) as server:
-            _log.info("telemetry at http://%s:%d", host, server.port, extra={"processes": processes})
+            _log.info("telemetry at http://%s:%d", host, server.port, extra={"processes": len(commands)})
             return _Supervision(fleet, health, grace_seconds).run(wakeups)
     finally:
         metrics.remove()

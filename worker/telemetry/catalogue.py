@@ -137,6 +137,45 @@ WORKER_METRICS = (
     BUILD_INFO,
 )
 
+DRIFT_SCORE = _gauge(
+    "drift_score",
+    "The deciding statistic of a series in the latest window that was judged, in units of its threshold: above 1 it has "
+    "drifted; by what of it: its distribution, missing values, unseen categories.",
+    "model",
+    "version",
+    "series",
+    "what",
+    merging="livemostrecent",
+)
+DRIFT_EPISODES = _gauge("drift_open_episodes", "Episodes of drift that are open.", "model")
+DRIFT_ALERTS = _counter("drift_alerts_total", "Alerts published.", "model", "event", "severity")
+DRIFT_WINDOWS = _counter("drift_windows_closed_total", "Windows closed and reported.", "model")
+DRIFT_WINDOW_END = _gauge(
+    "drift_last_window_end_timestamp_seconds",
+    "End of the latest window that was closed, in event time.",
+    "model",
+    unit="seconds",
+    merging="livemax",
+)
+DRIFT_LATE = _counter(
+    "drift_late_records_total", "Records that were counted in no window: too late, or too far ahead.", "model"
+)
+DRIFT_SKETCHES = _counter("drift_sketches_total", "Sketches added up.")
+DRIFT_REFUSED = _counter("drift_sketches_refused_total", "Records among the sketches that are none.")
+DRIFT_ACTIVE = _gauge("drift_monitors_active", "1 in the monitor that merges and decides; the others stand by.")
+
+MONITOR_METRICS = (
+    DRIFT_SCORE,
+    DRIFT_EPISODES,
+    DRIFT_ALERTS,
+    DRIFT_WINDOWS,
+    DRIFT_WINDOW_END,
+    DRIFT_LATE,
+    DRIFT_SKETCHES,
+    DRIFT_REFUSED,
+    DRIFT_ACTIVE,
+)
+
 PROCESSES = _gauge("supervisor_processes", "Processes that should be running.")
 RESTARTS = _counter("supervisor_restarts_total", "Processes started again after they had ended unasked.")
 
@@ -153,4 +192,4 @@ PROCESS_METRICS = (
            merging="livemin"),
 )  # fmt: skip
 
-CATALOGUE = (*WORKER_METRICS, *SUPERVISOR_METRICS, *PROCESS_METRICS)
+CATALOGUE = (*WORKER_METRICS, *MONITOR_METRICS, *SUPERVISOR_METRICS, *PROCESS_METRICS)

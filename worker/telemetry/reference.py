@@ -28,6 +28,7 @@ def metrics_page() -> str:
     """The whole page, Markdown."""
     sections = (
         ("The worker", c.WORKER_METRICS),
+        ("The drift monitor", c.MONITOR_METRICS),
         ("The supervisor", c.SUPERVISOR_METRICS),
         ("The operating system's view", c.PROCESS_METRICS),
     )

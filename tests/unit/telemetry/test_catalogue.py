@@ -6,11 +6,21 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from worker.telemetry.catalogue import CATALOGUE, SUPERVISOR_METRICS, WORKER_METRICS, Metric, MetricKind
+from worker.telemetry.catalogue import (
+    CATALOGUE,
+    MONITOR_METRICS,
+    SUPERVISOR_METRICS,
+    WORKER_METRICS,
+    Metric,
+    MetricKind,
+)
 from worker.telemetry.instruments import Instruments, process_registry
 from worker.telemetry.reference import metrics_page
 
-BOUNDED_LABELS = {"model", "version", "topic", "partition", "stage", "reason", "outcome", "model_version", "mode"}
+BOUNDED_LABELS = {
+    *("model", "version", "topic", "partition", "stage", "reason", "outcome", "model_version", "mode"),
+    *("series", "what", "event", "severity"),  # of a reference profile; of an alert
+}
 OTHER_UNITS = ("_milliseconds", "_ms", "_minutes", "_kilobytes", "_mb", "_percent")
 
 
@@ -55,11 +65,10 @@ def test_names_are_unique() -> None:
 def test_all_are_built_as_described() -> None:
     """What is registered has the catalogue's names, kinds and documentation, and nothing besides."""
     registry = CollectorRegistry()
-    Instruments(registry, (*WORKER_METRICS, *SUPERVISOR_METRICS))
+    metrics = (*WORKER_METRICS, *MONITOR_METRICS, *SUPERVISOR_METRICS)
+    Instruments(registry, metrics)
     built = {(family.name, family.type, family.documentation) for family in registry.collect()}
-    assert built == {
-        (m.name.removesuffix("_total"), str(m.kind), m.documentation) for m in (*WORKER_METRICS, *SUPERVISOR_METRICS)
-    }
+    assert built == {(m.name.removesuffix("_total"), str(m.kind), m.documentation) for m in metrics}
 
 
 def test_process_metrics_are_the_librarys() -> None:

@@ -9,7 +9,10 @@ it loads anyway.
     library            the functions, and the client's handle
     memory             addresses to arrays, scattered bytes to one buffer
     partition_queues   what was fetched, to a RecordBatch
-    headers            a batch's headers
+    glance             timestamps and headers without asking for each record's
+    headers            a record's headers, asked for
+    wire_headers       headers as they were fetched
     outbox             an OutgoingBatch to the client's queue
+    arguments          what a record with headers is handed over as
     producer           the at-least-once producer: told only of what was not delivered
 """

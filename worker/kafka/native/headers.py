@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,15 +13,17 @@ from worker.records import HeaderColumns, Slices
 _ENTRY = tuple[bytes, bytes | None]
 
 
-def headers_of(library: Library, messages: Sequence[int]) -> HeaderColumns:
-    """Those of ``messages`` (addresses); none of a record with a name that is not UTF-8, which nobody could be given."""
+def headers_of(library: Library, messages: Sequence[int], among: Iterable[int]) -> HeaderColumns:
+    """Those of the messages (addresses) at the places ``among``, ascending; the others have none.
+
+    None of a record with a name that is not UTF-8, which nobody could be given.
+    """
     found = ctypes.c_void_p()
-    at = ctypes.addressof(found)
-    ask = library.message_headers
+    at, ask = ctypes.addressof(found), library.message_headers
     rows: list[int] = []
     entries: list[_ENTRY] = []
-    for row, message in enumerate(messages):
-        if ask(message, at) == 0:
+    for row in among:
+        if ask(messages[row], at) == 0:
             own = _entries(library, found.value or 0)
             rows += [row] * len(own)
             entries += own

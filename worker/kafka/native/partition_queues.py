@@ -9,24 +9,26 @@ was revoked, or was sought in, never come out of its queue: librdkafka drops wha
 from __future__ import annotations
 
 import ctypes
-import itertools
 import os
 import select
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 
+from worker.kafka.native.glance import VALUE, VALUE_LENGTH, WORDS, Glance
 from worker.kafka.native.headers import headers_of
 from worker.kafka.native.library import Library, handle_of
 from worker.kafka.native.memory import NEAR_BYTES, WORD_BYTES, Gathered, Words, gathered, words_at
 from worker.records import IntArray, RecordBatch, Slices
 
 # rd_kafka_message_t in words: error (its lower half), topic, partition, payload, length, key, length, offset.
-_ERROR, _VALUE, _VALUE_LENGTH, _KEY, _KEY_LENGTH, _OFFSET, _WORDS = 0, 3, 4, 5, 6, 7, 8
+_ERROR, _KEY, _KEY_LENGTH, _OFFSET = 0, 5, 6, 7
 FEW: Final = 12
+_LEAST_SHARE: Final = 2_000
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
 _LONGEST_WAIT_SECONDS = 0.1
 
@@ -47,9 +49,10 @@ class PartitionQueues:
     def __init__(self, library: Library, consumer: Consumer, topic: str) -> None:
         self._library = library
         self._handle = handle_of(library, consumer)
+        self._glance = Glance(library)
         self._topic = topic
         self._queues: dict[int, int] = {}
-        self._last = -1  # of the partitions, where not each had its turn
+        self._last = -1  # the partition that had its turn last
         self._pointers = np.zeros(1, np.uint64)
         # librdkafka writes a byte for every queue that has become worth a look.
         self._woken, self._wake = os.pipe()
@@ -108,26 +111,40 @@ class PartitionQueues:
         if len(self._pointers) < most:
             self._pointers = np.zeros(most, np.uint64)
         lengths = {partition: self._library.queue_length(queue) for partition, queue in self._queues.items()}
-        # The shortest first: what it does not need of its share is left for the others.
-        waiting = sorted((partition for partition, length in lengths.items() if length), key=lengths.__getitem__)
-        if len(waiting) > most:  # not one for each: others have their turn the next time
-            waiting.sort(key=lambda partition: (partition <= self._last, partition))
-            waiting = waiting[:most]
-            self._last = waiting[-1]
-        address, taken, counts = self._pointers.ctypes.data, 0, []
-        for i, partition in enumerate(waiting):
-            share = -(-(most - taken) // (len(waiting) - i))
-            wanted = min(share, lengths[partition])
+        address, taken, counts = self._pointers.ctypes.data, 0, dict[int, int]()
+        for partition, wanted in self._shares(lengths, most):
             at = address + WORD_BYTES * taken
             found = self._library.consume_batch_queue(self._queues[partition], 0, at, wanted)
-            counts.append(max(0, found))
-            taken += counts[-1]
-        return waiting, counts
+            if found > 0:
+                counts[partition] = found
+                taken += found
+        return list(counts), list(counts.values())
+
+    def _shares(self, lengths: dict[int, int], most: int) -> list[tuple[int, int]]:
+        """How many records of which partition, ``most`` in all.
+
+        Partitions with less than their share are taken whole. Those with more have their turn, some at a time and the
+        others in the next batches: a transaction costs something for every partition in it.
+        """
+        waiting = sorted((partition for partition, length in lengths.items() if length), key=lengths.__getitem__)
+        shares, left = [], most
+        while waiting and lengths[waiting[0]] * len(waiting) <= left:
+            partition = waiting.pop(0)
+            shares.append((partition, lengths[partition]))
+            left -= lengths[partition]
+        for partition in sorted(waiting, key=lambda partition: (partition <= self._last, partition)):
+            if left <= 0:
+                break
+            share = min(lengths[partition], left, max(-(-left // len(waiting)), _LEAST_SHARE))
+            shares.append((partition, share))
+            left -= share
+            self._last = partition
+        return shares
 
     def _batch(self, pointers: Words, partition: IntArray) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         if len(pointers) <= FEW and (few := self._few(pointers.tolist(), partition)) is not None:
             return few, []
-        words = words_at(pointers, _WORDS)
+        words = words_at(pointers, WORDS)
         failed = (words[_ERROR] & _ERROR_BITS) != 0
         errors: list[tuple[int, KafkaError]] = []
         if failed.any():
@@ -135,25 +152,28 @@ class PartitionQueues:
             pointers, partition, words = pointers[~failed], partition[~failed], words[:, ~failed]
             if not len(pointers):
                 return None, errors
-        return self._records(pointers.tolist(), partition, words[_OFFSET].view(np.int64), *_contents(words)), errors
+        places = pointers.tolist()
+        keys, values = _contents(words)
+        timestamp_ms = self._glance.timestamps_ms(words, places)
+        headers = self._glance.headers(words, places)
+        offset = words[_OFFSET].view(np.int64)
+        return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers), errors
 
     def _few(self, places: list[int], partition: IntArray) -> RecordBatch | None:
         """A batch of few records, where a fixed cost would be the most of it; None if there is an error among them."""
         messages = [_Message.from_address(place) for place in places]
         if any(message.error for message in messages):
             return None
-        offset = np.array([message.offset for message in messages], np.int64)
-        keys = Slices.of([_bytes_at(message.key, message.key_length) for message in messages])
-        values = Slices.of([_bytes_at(message.value, message.value_length) for message in messages])
-        return self._records(places, partition, offset, keys, values)
-
-    def _records(
-        self, places: list[int], partition: IntArray, offset: IntArray, keys: Slices, values: Slices
-    ) -> RecordBatch:
-        timestamps = map(self._library.message_timestamp, places, itertools.repeat(None))
-        timestamp_ms = np.fromiter(timestamps, np.int64, len(places))
-        headers = headers_of(self._library, places)
-        return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers)
+        ask = self._library.message_timestamp
+        return RecordBatch(
+            topic=self._topic,
+            partition=partition,
+            offset=np.array([message.offset for message in messages], np.int64),
+            timestamp_ms=np.array([ask(place, None) for place in places], np.int64),
+            keys=Slices.of([_bytes_at(message.key, message.key_length) for message in messages]),
+            values=Slices.of([_bytes_at(message.value, message.value_length) for message in messages]),
+            headers=headers_of(self._library, places, range(len(places))),
+        )
 
     def _errors(self, codes: Words, pointers: Words, partition: IntArray) -> list[tuple[int, KafkaError]]:
         numbers = (codes & _ERROR_BITS).astype(np.uint32).view(np.int32).tolist()
@@ -170,17 +190,14 @@ class PartitionQueues:
             self._library.queue_destroy(queue)
 
     def _drain(self) -> None:
-        try:
-            while os.read(self._woken, 4_096):
-                pass
-        except BlockingIOError:
-            return
+        with suppress(BlockingIOError):
+            os.read(self._woken, 4_096)  # what is left wakes once more, for nothing
 
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
     """Keys and values; in one buffer where each value lies behind its key, as in what was fetched from a broker of today."""
-    key, value = words[_KEY], words[_VALUE]
-    key_end, value_end = key + words[_KEY_LENGTH], value + words[_VALUE_LENGTH]
+    key, value = words[_KEY], words[VALUE]
+    key_end, value_end = key + words[_KEY_LENGTH], value + words[VALUE_LENGTH]
     # Empty ones lie somewhere in the library itself.
     no_key, no_value = key_end == key, value_end == value
     beside = no_key | no_value | ((value >= key_end) & (value - key_end <= NEAR_BYTES))
