@@ -66,8 +66,9 @@ class Grid:
         return bins
 
     def _cells(self, block: FloatArray) -> npt.NDArray[np.int64]:
-        at = block * self._scale
-        at += self._shift
+        with np.errstate(over="ignore"):  # far beyond narrow edges is infinite, and in the last cell
+            at = block * self._scale
+            at += self._shift
         np.fmax(at, self._first, out=at)  # NaN as well
         np.fmin(at, self._last, out=at)
         return at.astype(np.int64)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.drift.grid import Grid
@@ -33,6 +33,7 @@ def by_search(edges: list[float], values: FloatArray) -> list[int]:
     return found
 
 
+@example(edges=[[0.0, 873.0, 874.0], [-1.0, 0.0, 3.1e-304, 1.0]], more=[])
 @given(st.lists(EDGES, min_size=1, max_size=4), st.lists(FINITE, max_size=10))
 def test_agrees_with_a_search(edges: list[list[float]], more: list[float]) -> None:
     """Every value, edges and their neighbours among them, is where the definition says; whatever the others' edges are."""
