@@ -6,6 +6,7 @@ no more; progress is committed with the records that it is about; a letter repla
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ def replay(
     try:
         config = producer_config(settings, f"{settings.kafka.group}-replay")
         sink = TransactionalSink(config, watchdog, clock, settings.delivery.broker_timeout_seconds)
-        with DeadLetterTopic(settings) as letters:
+        with contextlib.closing(sink), DeadLetterTopic(settings) as letters:
             walk = Walk.over(letters, settings, request)
             writer = _Writer(settings, letters, sink, walk)
             verdicts: Counter[Verdict] = Counter()

@@ -36,7 +36,6 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "message_errstr": (_TEXT, (_POINTER,)),
     "message_timestamp": (ctypes.c_int64, (_POINTER, _POINTER)),
     "message_headers": (_INT, (_POINTER, _POINTER)),
-    "header_cnt": (_SIZE, (_POINTER,)),
     "header_get_all": (_INT, (_POINTER, _SIZE, _POINTER, _POINTER, _POINTER)),
     # producing
     "topic_new": (_POINTER, (_POINTER, _TEXT, _POINTER)),
@@ -44,7 +43,6 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "produce_batch": (_INT, (_POINTER, ctypes.c_int32, _INT, _POINTER, _INT)),
     "produceva": (_POINTER, (_POINTER, _POINTER, _SIZE)),
     "flush": (_INT, (_POINTER, _INT)),
-    "error_code": (_INT, (_POINTER,)),
     "error_string": (_TEXT, (_POINTER,)),
     "error_destroy": (None, (_POINTER,)),
     # a producer of our own

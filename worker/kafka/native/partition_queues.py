@@ -58,6 +58,8 @@ class PartitionQueues:
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
+        self._wakes = select.poll()
+        self._wakes.register(self._woken, select.POLLIN)
         self._callbacks = library.queue_get_consumer(self._handle)
         library.queue_io_event_enable(self._callbacks, self._wake, b"!", 1)
 
@@ -84,10 +86,9 @@ class PartitionQueues:
             os.close(self._woken)
             os.close(self._wake)
 
-    def wait(self, seconds: float) -> bool:
-        """Until something is there to be taken, or for the client's callbacks; whether the time is not up yet."""
-        ready, _, _ = select.select([self._woken], [], [], min(seconds, _LONGEST_WAIT_SECONDS))
-        return bool(ready) or seconds > _LONGEST_WAIT_SECONDS
+    def wait(self, seconds: float) -> None:
+        """For so long at most, until something is there to be taken, or for the client's callbacks."""
+        self._wakes.poll(1_000 * min(seconds, _LONGEST_WAIT_SECONDS))
 
     def take(self, most: int) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         """At most so many records that are there, the partitions in turn; and errors, each with its partition.
