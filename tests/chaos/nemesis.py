@@ -61,9 +61,11 @@ class Nemesis:
         self.campaign.producer.append(portion)
         self.campaign.await_progress(before)
         time.sleep(self.random.uniform(0.0, 0.3))
-        if not self.campaign.lag():  # they were quicker: strike at the very beginning of more
-            self.campaign.producer.append(portion // 4)
-        self.lags.append(self.campaign.lag())
+        producer = self.campaign.producer
+        # They may be quicker: then strike at the very beginning of more.
+        while not (lag := self.campaign.lag()) and producer.produced < len(self.campaign.stream):
+            producer.append(portion // 4)
+        self.lags.append(lag)
         say(f"{time.monotonic() - self.campaign.began:6.1f} s  {blow}, {self.lags[-1]} events waiting")
 
     def kill_busy(self, _: int) -> None:

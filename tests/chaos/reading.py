@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any, Self
 
 import fastavro
 import numpy as np
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tests.chaos.checker import DeadLetters, GroupOffsets, ObjectArray, Predictions, Verdict, check
 from tests.chaos.stream import Stream
@@ -91,6 +92,13 @@ def to_dead_letters(records: Sequence[Record]) -> DeadLetters:
     )
 
 
+_ELECTING = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+
+
 class CommittedOffsets:
     """The group's committed offsets, asked from outside; as a context manager it samples them in a thread."""
 
@@ -108,13 +116,24 @@ class CommittedOffsets:
     def now(self, timeout_seconds: float = 10.0) -> dict[int, int]:
         """Next offset of each partition that has one."""
         with self._lock:
-            found = self._consumer.committed(self._places, timeout=timeout_seconds)
+            found = self._committed(timeout_seconds)
             offsets = {place.partition: place.offset for place in found if place.offset >= 0}
             self.samples.append(offsets)
             return offsets
 
     def total(self) -> int:
         return sum(self.now().values())
+
+    def _committed(self, timeout_seconds: float) -> list[TopicPartition]:
+        """On a new broker, once it has elected the group's coordinator."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                return list(self._consumer.committed(self._places, timeout=timeout_seconds))
+            except KafkaException as error:
+                if error.args[0].code() not in _ELECTING or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.05)
 
     def __enter__(self) -> Self:
         self._thread.start()
