@@ -187,7 +187,7 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         sink = TransactionalSink(config, watchdog, clock, delivery.broker_timeout_seconds)
         source = KafkaSource(consumer, topics.input, delivery.start)
     else:
-        source = KafkaSource(consumer, topics.input, delivery.start)
+        source = KafkaSource(consumer, topics.input, delivery.start, fenced=False)
         config = producer_config(settings, None)
         sink = AtLeastOnceSink(config, source.consumer, watchdog, delivery.broker_timeout_seconds)
     return PredictionWorker(

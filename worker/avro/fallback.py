@@ -14,10 +14,9 @@ from worker.avro.blocks import block_of
 from worker.avro.faults import Fault, Refused
 from worker.avro.nodes import Enum, Fixed, Primitive
 from worker.avro.resolution import Choice, Inline, Items, Mismatch, Program, Read, ReadNull, Step, flat
+from worker.avro.runs import Reader, with_runs
 from worker.avro.slots import Form, Slot, decimal_value
 
-# Reads at a position of a record's body into the list of slots, and says where the next step reads.
-Reader = Callable[[bytes, int, list[Any]], int]
 _FLOAT = struct.Struct("<f").unpack_from
 _DOUBLE = struct.Struct("<d").unpack_from
 
@@ -80,13 +79,14 @@ def _inline(step: Inline, field: str) -> Reader:
 
 def _sequence(steps: Sequence[Step], field: str) -> Callable[..., int]:
     """Steps one after the other, from the ``first`` on; a step without a field fails as ``field``."""
-    readers = [_compiled(step) for step in steps]
-    fields = {id(reader): getattr(step, "field", field) for reader, step in zip(readers, steps, strict=True)}
+    single = [_compiled(step) for step in steps]
+    readers = with_runs(steps, single)
+    fields = {id(reader): getattr(step, "field", field) for reader, step in zip(single, steps, strict=True)}
 
     def read(body: bytes, at: int, out: list[Any], first: int = 0) -> int:
         reader = None
         try:
-            for reader in readers[first:] if first else readers:
+            for reader in single[first:] if first else readers:
                 at = reader(body, at, out)
         except (IndexError, struct.error):
             raise Refused(Fault.TRUNCATED, fields[id(reader)]) from None
@@ -118,7 +118,11 @@ def _choice(step: Choice) -> Reader:
     count = len(branches)
 
     def read(body: bytes, at: int, out: list[Any]) -> int:
-        index, at = read_long(body, at, field)
+        byte = body[at]
+        if byte < 0x80 and not byte & 1:
+            index, at = byte >> 1, at + 1
+        else:
+            index, at = read_long(body, at, field)
         if not 0 <= index < count:
             raise Refused(Fault.BRANCH, field)
         return branches[index](body, at, out)

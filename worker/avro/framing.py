@@ -82,19 +82,35 @@ def frame_detected(batch: RecordBatch, lookup: SchemaLookup, max_bytes: int) -> 
 def _all_alike(batch: RecordBatch, lookup: SchemaLookup, max_bytes: int) -> Framed | None:
     """The usual case, at a glance: all begin with the same prefix, of a known schema. None: look more closely."""
     values = batch.values
-    length = values.end - values.start
-    if not len(batch) or values.start.min() < 0 or length.min() < SINGLE_OBJECT_BYTES or length.max() > max_bytes:
+    prefix = _only_prefix(values, max_bytes) if len(batch) == 1 else _shared_prefix(values, max_bytes)
+    key = None if prefix is None else _key(prefix)
+    if prefix is None or key is None:
         return None
-    octets = values.octets(SINGLE_OBJECT_BYTES)
-    prefix, key = octets[0].tobytes(), _key(octets[0].tobytes())
     width = SINGLE_OBJECT_BYTES if prefix.startswith(SINGLE_OBJECT_MARKER) else CONFLUENT_BYTES
-    if key is None or (len(octets) > 1 and (octets[1:, :width] != octets[0, :width]).any()):
-        return None
     try:
         schema = lookup(key)
     except (UnknownSchema, ValueError):
         return None
     return Framed((schema,), (np.arange(len(batch)),), values.start + width, Refusals.none(), np.empty(0, np.int64))
+
+
+def _only_prefix(values: Slices, max_bytes: int) -> bytes | None:
+    """The first ``SINGLE_OBJECT_BYTES`` of the only value; None if it is null, too short or too long."""
+    start, end = int(values.start[0]), int(values.end[0])
+    if start < 0 or not SINGLE_OBJECT_BYTES <= end - start <= max_bytes:
+        return None
+    return bytes(values.buffer[start : start + SINGLE_OBJECT_BYTES])
+
+
+def _shared_prefix(values: Slices, max_bytes: int) -> bytes | None:
+    """The first ``SINGLE_OBJECT_BYTES`` of values that all begin alike, as far as it matters; None if they don't."""
+    length = values.end - values.start
+    if not len(values) or values.start.min() < 0 or length.min() < SINGLE_OBJECT_BYTES or length.max() > max_bytes:
+        return None
+    octets = values.octets(SINGLE_OBJECT_BYTES)
+    prefix = octets[0].tobytes()
+    width = SINGLE_OBJECT_BYTES if prefix.startswith(SINGLE_OBJECT_MARKER) else CONFLUENT_BYTES
+    return prefix if (octets[1:, :width] == octets[0, :width]).all() else None
 
 
 def _key(prefix: bytes) -> int | bytes | None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from worker.avro.cells import Cells, Out, ReadColumn, blank_cells, cells_of, constant_column, finished, own, patch
 from worker.avro.fallback import RecordReader
 from worker.avro.faults import Refused, Verdict, cause_of
+from worker.avro.few import FewRecords
 from worker.avro.gate import WriterSchema, record_of
 from worker.avro.lanes import Lanes, Views
 from worker.avro.nodes import Record
@@ -68,6 +69,7 @@ class ColumnReader:
         self._steps = sum(count for _, count in self._operations)
         self._pad = bytes(1 + reach(program.root) + max(PAD_BYTES, WIDEST_RUN))
         self._records = RecordReader(program)
+        self._few = FewRecords(self._read_slots)
 
     def read(self, buffer: bytes | bytearray | memoryview, start: IntArray, end: IntArray) -> Reading:
         """Read the bodies ``buffer[start[i]:end[i]]``; 0 <= start <= end <= len(buffer), none is null."""
@@ -96,6 +98,8 @@ class ColumnReader:
         data = b"".join((buffer, self._pad))
         rows = np.arange(len(start))
         judged = self._judged(data, start, end, _Doubts(rows, start, np.zeros(len(start), np.int64)))
+        if judged.values and not judged.rows:
+            return self._read(self._few.columns(judged.values, start.tolist(), data), len(start), judged)
         return self._reading(self._mended(None, start, rows, judged), data, len(start), judged)
 
     def _out(self) -> Out:
@@ -171,6 +175,10 @@ class ColumnReader:
 
     def _reading(self, cells: list[Cells], data: bytes, count: int, judged: _Judged) -> Reading:
         found = {slot.index: finished(slot, column, data) for slot, column in zip(self._read_slots, cells, strict=True)}
+        return self._read(found, count, judged)
+
+    def _read(self, found: Mapping[int, ReadColumn], count: int, judged: _Judged) -> Reading:
+        """With constants beside what was found."""
         columns = {
             slot.name: found[slot.index]
             if slot.index in found
@@ -178,7 +186,8 @@ class ColumnReader:
             for slot in self.program.slots
         }
         fault = np.zeros(count, np.uint8)
-        fault[judged.rows] = [verdict[0] for verdict in judged.verdicts]
+        if judged.rows:
+            fault[judged.rows] = [verdict[0] for verdict in judged.verdicts]
         return Reading(columns, fault, judged.refusals())
 
 
@@ -201,6 +210,8 @@ class _Judged:
     verdicts: list[Verdict] = field(default_factory=list)
 
     def refusals(self) -> Refusals:
+        if not self.rows:
+            return Refusals.none()
         numbers = {verdict: i for i, verdict in enumerate(dict.fromkeys(self.verdicts))}
         kind = np.array([numbers[verdict] for verdict in self.verdicts], np.int64)
         return Refusals(np.array(self.rows, np.int64), kind, tuple(map(cause_of, numbers)))

@@ -69,6 +69,9 @@ class TextColumn:
         if not len(self):
             return 0, 0
         lengths = self.end - self.start
+        if len(self) <= _FEW_ROWS:
+            few = lengths.tolist()
+            return min(few), max(few)
         return int(lengths.min()), int(lengths.max())
 
     def objects(self) -> npt.NDArray[np.object_]:

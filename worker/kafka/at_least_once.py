@@ -54,7 +54,10 @@ class AtLeastOnceSink:
         self._producer.close()
 
     def _commit(self, committable: Committable) -> None:
-        # The client commits in its newest generation, and the broker does not ask who owns a partition: we must.
+        # The client commits in its newest generation, and the broker does not ask who owns a partition: we must. Of one
+        # that was thrown out it takes a commit, too, if the group has no other members.
+        if not self._consumer.memberid():
+            raise DeliveryAborted("commit: the group has gone on without us")
         owned = {(p.topic, p.partition) for p in self._consumer.assignment()}
         if lost := [str(tp) for tp in committable.offsets if (tp.topic, tp.partition) not in owned]:
             raise DeliveryAborted(f"commit: {', '.join(lost)} went to another member")

@@ -17,6 +17,7 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.errors import TransportError
 from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.membership import is_member
 from worker.kafka.native.library import Library
 from worker.kafka.native.partition_queues import PartitionQueues
 from worker.kafka.offsets import CommittedOffsets
@@ -25,6 +26,8 @@ from worker.records import RecordBatch, TopicPartition
 
 _LOG = logging.getLogger(__name__)
 _NO_OFFSET = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - a public code: no offset for a partition, or out of range
+# Members that say nothing for longer may have been thrown out; a heart beats at least every 3 s.
+_ASLEEP_SECONDS = 1.0
 # Passing by themselves: librdkafka goes on reconnecting, and a delivery that can't be made has deadlines of its own.
 PASSING = {
     KafkaError._TRANSPORT,  # noqa: SLF001
@@ -42,8 +45,10 @@ class KafkaSource:
     client never holds more than it prefetches (``queued.max.messages.kbytes``).
     """
 
-    def __init__(self, config: Mapping[str, Any], topic: str, start: str) -> None:
+    def __init__(self, config: Mapping[str, Any], topic: str, start: str, *, fenced: bool = True) -> None:
+        """``fenced``: a batch brings the group's generation, which a transaction commits under."""
         self._topic = topic
+        self._fenced = fenced
         self._consumer = client(Consumer, {**config, "error_cb": self._on_error})
         self._offsets = CommittedOffsets(self._consumer, start)
         self._assigned: set[int] = set()
@@ -51,6 +56,8 @@ class KafkaSource:
         self._gone: set[int] = set()
         self._next: dict[int, int] = {}
         self._fatal: KafkaError | None = None
+        self._polled_at = time.monotonic()
+        self._ours: frozenset[TopicPartition] = frozenset()
         self._queues = PartitionQueues(Library(), self._consumer, topic)
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
@@ -61,23 +68,27 @@ class KafkaSource:
 
     def poll(self, limit: FetchLimit) -> Fetch:
         self._gone.clear()
-        deadline = time.monotonic() + limit.timeout_seconds
+        begun = time.monotonic()
+        slept, deadline = begun - self._polled_at > _ASLEEP_SECONDS, begun + limit.timeout_seconds
         batch = self._gather(limit.max_records)
         while batch is None and self._fatal is None and (left := deadline - time.monotonic()) > 0:
             self._queues.wait(left)
             batch = self._gather(limit.max_records)
+        self._polled_at = time.monotonic()
         if self._fatal is not None:
             raise stopping("consume", self._fatal)
         unassigned = frozenset(TopicPartition(self._topic, p) for p in self._gone)
         if batch is None:
             return Fetch(unassigned=unassigned)
-        if not self._consumer.memberid():
+        # Each question about the group is one to another thread, a good part of what a batch of one record takes.
+        generation = self._consumer.consumer_group_metadata() if self._fenced or slept else None
+        if generation is not None and not is_member(self._consumer, generation):
             # Thrown out while we slept: the next poll gives the partitions up and joins again.
             self._seek(batch.first_offsets())
             return Fetch(unassigned=unassigned)
         known = self._metadata(batch)
         self._next.update({tp.partition: offset for tp, offset in batch.next_offsets().items()})
-        return Fetch(batch, self._consumer.consumer_group_metadata(), known, unassigned)
+        return Fetch(batch, generation, known, unassigned)
 
     def rewind(self, batch: RecordBatch) -> None:
         self._seek(batch.first_offsets())
@@ -91,7 +102,9 @@ class KafkaSource:
         return lags
 
     def partitions(self) -> frozenset[TopicPartition]:
-        return frozenset(TopicPartition(self._topic, partition) for partition in self._assigned)
+        if len(self._ours) != len(self._assigned) or any(tp.partition not in self._assigned for tp in self._ours):
+            self._ours = frozenset(TopicPartition(self._topic, partition) for partition in self._assigned)
+        return self._ours
 
     def close(self) -> None:
         self._queues.close()

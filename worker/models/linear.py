@@ -67,8 +67,10 @@ class BinaryLogistic:
             matrix = matrix / self.scale
         if not np.isfinite(matrix.sum()):
             return None
-        positive = self.expit((matrix @ self.coefficients.T + self.intercept)[:, 0])
-        return np.stack([1 - positive, positive], axis=1)
+        both = np.empty((len(matrix), 2))
+        both[:, 1] = self.expit((matrix @ self.coefficients.T + self.intercept)[:, 0])
+        np.subtract(1, both[:, 1], out=both[:, 0])
+        return both
 
     def _is_plain(self) -> bool:
         parts = (self.fill, self.mean, self.scale, self.coefficients, self.intercept)

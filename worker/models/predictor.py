@@ -27,6 +27,7 @@ PAD_ROWS = 64
 BLOCK_ROWS = 512
 MAX_CALL_ROWS = 8192
 _ALONE_ROWS = 1024
+_FEW_ROWS = 3
 
 
 class BundlePredictor:
@@ -42,6 +43,7 @@ class BundlePredictor:
         self._golden = bundle.golden
         self._model = bundle.model
         self._width = sum(len(feature.columns) for feature in manifest.features)
+        self._is_flat = all(feature.length is None for feature in manifest.features)
         self._positive = manifest.classes.index(manifest.positive_class) if manifest.positive_class is not None else 0
         self._frame: Any = _data_frame() if manifest.input == "dataframe" else None
         self._pad_rows = self._call_rows = BLOCK_ROWS
@@ -101,6 +103,11 @@ class BundlePredictor:
         """
         rows, at = len(columns), 0
         matrix = np.empty((padded, self._width))
+        if 0 < rows <= _FEW_ROWS and self._is_flat:
+            values = [_floats(columns[feature.name]).tolist() for feature in self._manifest.features]
+            matrix[:rows] = list(zip(*values, strict=True))
+            matrix[rows:] = matrix[rows - 1]
+            return matrix
         for feature in self._manifest.features:
             if feature.length is None:
                 matrix[:rows, at] = _floats(columns[feature.name])

@@ -58,14 +58,16 @@ class DeadLetterLimits:
 
         A partition over its limit comes back with ``tripped`` set; nothing of the batch may then be committed.
         """
-        refused = np.zeros(len(batch), np.bool_)
-        refused[refusals.rows] = True
+        refused = None
+        if refusals:
+            refused = np.zeros(len(batch), np.bool_)
+            refused[refusals.rows] = True
         after = {}
         for partition, records in enumerate(np.bincount(batch.partition).tolist()):
             if not records:
                 continue
             tp = TopicPartition(batch.topic, partition)
-            among = refused[batch.partition == partition] if refusals else None
+            among = None if refused is None else refused[batch.partition == partition]
             after[tp] = self._advanced(self._counters.get(tp, Counters()), records, among)
         return after
 

@@ -42,7 +42,7 @@ def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Predictio
         if len(failures) >= BLAME_ROWS or not predictor.is_sound():
             _blame_model(failures)
         return Prediction(_NOTHING, rows[:0], _raised(rows, failures))
-    predicted = np.concatenate([indices for indices, _ in parts])
+    predicted = parts[0][0] if len(parts) == 1 else np.concatenate([indices for indices, _ in parts])
     scores = _joined([scores for _, scores in parts])
     refusals = _raised(rows, failures)
     finite = np.isfinite(scores.score)

@@ -20,29 +20,62 @@ _FLOATS = (Kind.FLOAT, Kind.DOUBLE)
 _BLOCK_KINDS = (Kind.INT, *_FLOATS)
 _LARGEST = float(np.finfo(np.float64).max)
 _MOST_BYTES_A_CHARACTER = 4
+FEW_ROWS = 3
+"""Up to so many, values are compared one by one: arrays cost more than what stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """The fields of one schema, those whose bounds stand in the block apart; ``low`` and ``high`` are inclusive."""
+    """The fields of one schema, those whose bounds stand in the block apart; ``low`` and ``high`` are inclusive.
+
+    ``bounds``: the same in plain numbers, and whether null is allowed; ``others``: the fields outside the block.
+    """
 
     fields: tuple[Field, ...]
     block: tuple[Field, ...]
     low: FloatArray
     high: FloatArray
+    bounds: tuple[tuple[str, float, float, bool], ...]
+    others: tuple[_Other, ...]
 
     @staticmethod
     def of(fields: Sequence[Field]) -> Screen:
         block = tuple(field for field in fields if _in_block(field))
         bounds = np.array([_bounds(field) for field in block], np.float64).reshape(-1, 2)
-        return Screen(tuple(fields), block, bounds[:, 0], bounds[:, 1])
+        return Screen(
+            fields=tuple(fields),
+            block=block,
+            low=bounds[:, 0],
+            high=bounds[:, 1],
+            bounds=tuple((field.name, *_bounds(field), field.constraints.null_policy != "refuse") for field in block),
+            others=tuple(_Other.of(field) for field in fields if not _in_block(field)),
+        )
 
     def suspects(self, columns: Columns) -> list[Field]:
         """The fields, in their order, of which a row may break a rule; those left out are sound in every row."""
         if not len(columns):
             return []
-        cleared = {field.name for field, sound in zip(self.block, self._sound(columns).tolist(), strict=True) if sound}
-        return [field for field in self.fields if field.name not in cleared and not _is_sound(field, columns)]
+        wrong = {other.field.name for other in self.others if not other.is_sound(columns)}
+        wrong |= self._wrong_of_few(columns) if len(columns) <= FEW_ROWS else self._wrong(columns)
+        return [field for field in self.fields if field.name in wrong] if wrong else []
+
+    def _wrong_of_few(self, columns: Columns) -> set[str]:
+        """As ``_wrong``; it may name a field that is sound."""
+        wrong = set()
+        for name, low, high, null_fits in self.bounds:
+            column = columns[name]
+            if not isinstance(column, NumberColumn) or (column.null is not None and not null_fits):
+                wrong.add(name)
+                continue
+            values = column.values if column.null is None else column.values[~column.null]
+            for value in values.tolist():
+                if not low <= value <= high:
+                    wrong.add(name)
+        return wrong
+
+    def _wrong(self, columns: Columns) -> set[str]:
+        """The block's fields that are not sound in every row."""
+        return {field.name for field, sound in zip(self.block, self._sound(columns).tolist(), strict=True) if not sound}
 
     def _sound(self, columns: Columns) -> BoolArray:
         """Which fields of the block are sound in every row, bool of shape (fields of the block,)."""
@@ -84,20 +117,43 @@ def _bounds(field: Field) -> tuple[float, float]:
     return low, high
 
 
-def _is_sound(field: Field, columns: Columns) -> bool:
-    """Whether a field outside the block can be told to be sound by little."""
-    column, rules = columns[field.name], field.constraints
-    if column.null is not None:
-        return False
-    if isinstance(column, NumberColumn):
-        return not rules.bounds_numbers and (column.values.dtype.kind != "f" or rules.allow_nan)
-    if not isinstance(column, TextColumn):
-        return False
-    if not rules.bounds_text:
-        return True
-    if rules.enum is not None or rules.pattern is not None:
-        return False
-    shortest, longest = column.byte_range()
-    if not (column.is_bytes or column.is_ascii):
-        shortest //= _MOST_BYTES_A_CHARACTER
-    return shortest >= (rules.min_length or 0) and (rules.max_length is None or longest <= rules.max_length)
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A field outside the block. ``is_free``: nothing but null can break a rule; ``known``: the texts of its enum."""
+
+    field: Field
+    is_free: bool
+    known: frozenset[bytes] | None
+    has_lengths_only: bool
+
+    @staticmethod
+    def of(field: Field) -> _Other:
+        rules = field.constraints
+        if not field.kind.is_text:
+            is_free = not rules.bounds_numbers and (field.kind not in _FLOATS or rules.allow_nan)
+            return _Other(field, is_free and field.kind is not Kind.ARRAY, None, has_lengths_only=False)
+        has_lengths = rules.min_length is not None or rules.max_length is not None
+        known = None
+        if rules.enum is not None and rules.pattern is None and not has_lengths:
+            known = frozenset(str(value).encode() for value in rules.enum)
+        has_lengths_only = has_lengths and rules.enum is None and rules.pattern is None
+        return _Other(field, not rules.bounds_text, known, has_lengths_only)
+
+    def is_sound(self, columns: Columns) -> bool:
+        """Whether that can be told by little, for every row."""
+        column = columns[self.field.name]
+        if column.null is not None:
+            return False
+        if self.is_free or not isinstance(column, TextColumn):
+            return self.is_free
+        if self.known is not None and len(column) <= FEW_ROWS:
+            places = zip(column.start.tolist(), column.end.tolist(), strict=True)
+            return all(column.pool[start:end] in self.known for start, end in places)
+        return self.has_lengths_only and self._fits(column)
+
+    def _fits(self, column: TextColumn) -> bool:
+        rules = self.field.constraints
+        shortest, longest = column.byte_range()
+        if not (column.is_bytes or column.is_ascii):
+            shortest //= _MOST_BYTES_A_CHARACTER
+        return shortest >= (rules.min_length or 0) and (rules.max_length is None or longest <= rules.max_length)

@@ -114,7 +114,7 @@ class Refusals:
 
     @staticmethod
     def none() -> Refusals:
-        return Refusals(np.empty(0, np.int64), np.empty(0, np.int64), ())
+        return _NONE
 
     @staticmethod
     def alike(rows: IntArray, cause: Cause) -> Refusals:
@@ -144,3 +144,6 @@ def _refusal(row: int, cause: Cause) -> Refusal:
 
 def _cause(refusal: Refusal) -> Cause:
     return Cause(refusal.stage, refusal.reason, refusal.detail, refusal.field)
+
+
+_NONE = Refusals(np.empty(0, np.int64), np.empty(0, np.int64), ())

@@ -34,6 +34,8 @@ class Slices:
     @property
     def size_bytes(self) -> int:
         """Of the strings themselves, whatever else the buffer holds."""
+        if len(self) == 1:
+            return int(self.end[0] - self.start[0]) if self.start[0] >= 0 else 0
         return int((self.end - self.start).sum(where=self.start >= 0))
 
     def to_list(self) -> list[bytes | None]:
@@ -77,6 +79,8 @@ class Slices:
 
     @staticmethod
     def of(items: Sequence[bytes | None]) -> Slices:
+        if len(items) == 1 and (only := items[0]) is not None:
+            return Slices(only, np.zeros(1, np.int64), np.array([len(only)], np.int64))
         lengths = np.fromiter((0 if item is None else len(item) for item in items), np.int64, len(items))
         end = np.cumsum(lengths, dtype=np.int64)
         start = end - lengths

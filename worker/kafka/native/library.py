@@ -21,6 +21,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "version": (_INT, ()),
     "name": (_TEXT, (_POINTER,)),
     "err2str": (_TEXT, (_INT,)),
+    "last_error": (_INT, ()),
     # queues
     "queue_get_consumer": (_POINTER, (_POINTER,)),
     "queue_get_main": (_POINTER, (_POINTER,)),
@@ -41,6 +42,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "topic_new": (_POINTER, (_POINTER, _TEXT, _POINTER)),
     "topic_destroy": (None, (_POINTER,)),
     "produce_batch": (_INT, (_POINTER, ctypes.c_int32, _INT, _POINTER, _INT)),
+    "produce": (_INT, (_POINTER, ctypes.c_int32, _INT, _TEXT, _SIZE, _TEXT, _SIZE, _POINTER)),
     "produceva": (_POINTER, (_POINTER, _POINTER, _SIZE)),
     "flush": (_INT, (_POINTER, _INT)),
     "error_string": (_TEXT, (_POINTER,)),

@@ -22,6 +22,7 @@ _MESSAGE: Final = np.dtype(
     }
 )
 _TOGETHER: Final = 500
+_FEW: Final = 12
 
 
 class Outbox:
@@ -38,6 +39,8 @@ class Outbox:
             return
         if batch.headers:
             self._put_with_headers(batch)
+        elif len(batch) <= _FEW:
+            self._put_few(batch)
         else:
             self._put_plain(batch)
 
@@ -45,6 +48,14 @@ class Outbox:
         """Let go of the topics; to be called before the producer ends."""
         while self._topics:
             self._library.topic_destroy(self._topics.popitem()[1])
+
+    def _put_few(self, batch: OutgoingBatch) -> None:
+        """One call a record, where laying them out would be the most of it."""
+        topic, put = self._topic(batch.topic), self._library.produce
+        records = zip(batch.partition.tolist(), batch.values.to_list(), batch.keys.to_list(), strict=True)
+        for i, (partition, value, key) in enumerate(records):
+            if put(topic, partition, _COPY, value, len(value or b""), key, len(key or b""), None):
+                raise self._not_taken(len(batch) - i, len(batch), self._library.error(self._library.last_error()).str())
 
     def _put_plain(self, batch: OutgoingBatch) -> None:
         """One call for neighbours of one partition.

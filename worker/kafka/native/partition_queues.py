@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import struct
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,16 +32,8 @@ FEW: Final = 12
 _LEAST_SHARE: Final = 2_000
 _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
 _LONGEST_WAIT_SECONDS = 0.1
-
-
-class _Message(ctypes.Structure):
-    """rd_kafka_message_t; its members are read one by one."""
-
-    _fields_ = (
-        *(("error", ctypes.c_int), ("topic", ctypes.c_void_p), ("partition", ctypes.c_int32)),
-        *(("value", ctypes.c_void_p), ("value_length", ctypes.c_size_t)),
-        *(("key", ctypes.c_void_p), ("key_length", ctypes.c_size_t), ("offset", ctypes.c_int64)),
-    )
+# rd_kafka_message_t: error, topic, partition, payload, length, key, length, offset.
+_MESSAGE: Final = struct.Struct("=i4xQi4xQQQQq")
 
 
 class PartitionQueues:
@@ -162,17 +155,17 @@ class PartitionQueues:
 
     def _few(self, places: list[int], partition: IntArray) -> RecordBatch | None:
         """A batch of few records, where a fixed cost would be the most of it; None if there is an error among them."""
-        messages = [_Message.from_address(place) for place in places]
-        if any(message.error for message in messages):
+        messages = [_MESSAGE.unpack(ctypes.string_at(place, _MESSAGE.size)) for place in places]
+        if any(error for error, *_ in messages):
             return None
         ask = self._library.message_timestamp
         return RecordBatch(
             topic=self._topic,
             partition=partition,
-            offset=np.array([message.offset for message in messages], np.int64),
+            offset=np.array([offset for *_, offset in messages], np.int64),
             timestamp_ms=np.array([ask(place, None) for place in places], np.int64),
-            keys=Slices.of([_bytes_at(message.key, message.key_length) for message in messages]),
-            values=Slices.of([_bytes_at(message.value, message.value_length) for message in messages]),
+            keys=Slices.of([_bytes_at(key, size) for _, _, _, _, _, key, size, _ in messages]),
+            values=Slices.of([_bytes_at(value, size) for _, _, _, value, size, _, _, _ in messages]),
             headers=headers_of(self._library, places, range(len(places))),
         )
 
@@ -219,5 +212,5 @@ def _slices(content: Gathered, start: Words, end: Words) -> Slices:
     return Slices(content.buffer, first, last)
 
 
-def _bytes_at(address: int | None, length: int) -> bytes | None:
-    return None if address is None else ctypes.string_at(address, length)
+def _bytes_at(address: int, length: int) -> bytes | None:
+    return ctypes.string_at(address, length) if address else None
