@@ -26,11 +26,14 @@ from worker.broker.topics import create_topics
 from worker.columns import Columns, NumberColumn
 from worker.models import TrainingRows, pack
 from worker.records import BoolArray, FloatArray, IntArray, Record
+from worker.settings import Drift
 from worker.shipped import output_schema
 
 WINDOW_SECONDS, LATENESS_SECONDS = 60, 5
 REFUSED = 1_000.0
 PARTITIONS = 3
+SKEW_MS = round(Drift().skew_seconds * 1_000)
+IN_2100_MS = 4_102_444_800_000
 MONITOR = ("worker", "monitor")
 BEGIN_MS = 1_700_000_040_000  # a full minute
 SCHEMA = {
@@ -49,18 +52,30 @@ KNOWN = KnownSchemas([output_schema("drift_report"), output_schema("drift_alert"
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """n events in order of production; ``x`` of each partition has a mean of its own, so that each alone is another."""
+    """n events in order of production; ``x`` of each partition has a mean of its own, so that each alone is another.
+
+    ``stamps_ms``: Kafka's timestamps.
+    """
 
     partition: IntArray
     times_ms: IntArray
+    stamps_ms: IntArray
     x: FloatArray
     y: FloatArray
 
     @staticmethod
-    def of(count: int, seed: int, *, minutes: int, shift_from: int | None = None) -> Readings:
-        """``shift_from``: x is two standard deviations higher from that minute on."""
+    def of(
+        count: int,
+        seed: int,
+        *,
+        minutes: int,
+        shift_from: int | None = None,
+        partitions: int = PARTITIONS,
+        from_2100: int = 0,
+    ) -> Readings:
+        """``shift_from``: x is two standard deviations higher from that minute on. ``from_2100``: so many are dated so."""
         random = np.random.default_rng(seed)
-        partition = random.integers(0, PARTITIONS, count)
+        partition = random.integers(0, partitions, count)
         times = BEGIN_MS + np.sort(random.integers(0, minutes * WINDOW_SECONDS * 1_000, count))
         times -= random.integers(0, 20_000, count)  # out of order: some are late
         x = random.normal(partition.astype(np.float64) * 3, 1.0)
@@ -68,21 +83,24 @@ class Readings:
             x[times >= BEGIN_MS + shift_from * WINDOW_SECONDS * 1_000] += 5
         x[random.random(count) < 0.01] = 2 * REFUSED
         y = np.where(random.random(count) < 0.2, np.nan, random.random(count))
-        return Readings(partition, times, x, y)
+        stamps = times.copy()
+        times[random.choice(count, from_2100, replace=False)] = IN_2100_MS
+        return Readings(partition, times, stamps, x, y)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, rows: BoolArray) -> Readings:
-        return Readings(self.partition[rows], self.times_ms[rows], self.x[rows], self.y[rows])
+        return Readings(self.partition[rows], self.times_ms[rows], self.stamps_ms[rows], self.x[rows], self.y[rows])
 
     def records(self) -> list[Record]:
         schema = parse_schema(json.dumps(SCHEMA))
         parsed, prefix = fastavro.parse_schema(SCHEMA), b"\xc3\x01" + schema.fingerprint
-        rows = zip(self.partition.tolist(), self.times_ms.tolist(), self.x.tolist(), self.y.tolist(), strict=True)
+        columns = (self.partition, self.times_ms, self.stamps_ms, self.x, self.y)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         return [
-            Record("", p, 0, t, str(i).encode(), prefix + _body(parsed, i, t, x, None if y != y else y))  # noqa: PLR0124 - NaN
-            for i, (p, t, x, y) in enumerate(rows)
+            Record("", p, 0, stamp, str(i).encode(), prefix + _body(parsed, i, t, x, None if y != y else y))  # noqa: PLR0124 - NaN
+            for i, (p, t, stamp, x, y) in enumerate(rows)
         ]
 
 
@@ -92,9 +110,9 @@ def _body(parsed: Any, number: int, time_ms: int, x: float, y: float | None) -> 
     return out.getvalue()
 
 
-def pack_readings(to: Path) -> None:
+def pack_readings(to: Path, partitions: int = PARTITIONS) -> None:
     """A model of x and y, with the profile of forty minutes of training."""
-    known = Readings.of(20_000, 1, minutes=40)
+    known = Readings.of(20_000, 1, minutes=40, partitions=partitions)
     known = known.take(known.x < REFUSED)
     rows = np.column_stack([known.x, known.y])
     target = known.x * 2
@@ -121,14 +139,16 @@ def expected_windows(readings: Readings) -> dict[int, tuple[int, int]]:
     records: Counter[int] = Counter()
     late: Counter[int] = Counter()
     good = readings.take(readings.x < REFUSED)
-    for partition, time_ms in zip(good.partition.tolist(), good.times_ms.tolist(), strict=True):
-        watermark = watermarks.get(partition, time_ms)  # before its first, of the record's own Kafka timestamp
+    columns = (good.partition, good.times_ms, good.stamps_ms)
+    for partition, time_ms, stamp_ms in zip(*(column.tolist() for column in columns), strict=True):
+        watermark = watermarks.get(partition, stamp_ms)  # before its first, of the record's own Kafka timestamp
         start = time_ms // window_ms * window_ms
-        if start + window_ms + lateness_ms <= watermark:
+        if start > stamp_ms + SKEW_MS or start + window_ms + lateness_ms <= watermark:
             late[watermark // window_ms * window_ms] += 1
         else:
             records[start] += 1
-        watermarks[partition] = max(watermark, time_ms)
+        if time_ms <= stamp_ms + SKEW_MS:
+            watermarks[partition] = max(watermark, time_ms)
     clock = max(watermarks.values())
     closed = sorted(start for start in records | late if start + window_ms + lateness_ms <= clock)
     return {start: (records[start], late[start]) for start in closed}
@@ -163,10 +183,18 @@ class DriftField:
 
 
 @contextlib.contextmanager
-def drift_field(bootstrap: str, folder: Path, bundle: Path, readings: Readings) -> Iterator[DriftField]:
+def drift_field(
+    bootstrap: str,
+    folder: Path,
+    bundle: Path,
+    readings: Readings,
+    *,
+    partitions: int = PARTITIONS,
+    batch_records: int = 200,
+) -> Iterator[DriftField]:
     """Everything is produced before anybody starts, so that no partition is idle before it is through."""
-    topic = make_topic(bootstrap, partitions=PARTITIONS, name_prefix="drift")
-    create_topics(bootstrap, {f"{topic}.predictions": PARTITIONS, f"{topic}.dlq": PARTITIONS})
+    topic = make_topic(bootstrap, partitions=partitions, name_prefix="drift")
+    create_topics(bootstrap, {f"{topic}.predictions": partitions, f"{topic}.dlq": partitions})
     single = ("drift-sketches", "drift-reports", "drift-alerts", "drift-state")
     create_topics(bootstrap, {f"{topic}.{name}": 1 for name in single})
     (folder / "reading.avsc").write_text(json.dumps(SCHEMA), "utf-8")
@@ -177,7 +205,7 @@ def drift_field(bootstrap: str, folder: Path, bundle: Path, readings: Readings) 
         topics = {{ input = "{topic}" }}
         event = {{ schema = "reading.avsc", id = "id", time = "at" }}
         model = {{ bundle = "{bundle}" }}
-        delivery = {{ max_batch_records = 200 }}
+        delivery = {{ max_batch_records = {batch_records} }}
         drift = {{ lateness_seconds = {LATENESS_SECONDS}, min_records = 50 }}
         telemetry = {{ port = 0 }}
         """,

@@ -2,38 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.campaign import GRACE_SECONDS, say
-from tests.chaos.drift_field import KNOWN, WINDOW_SECONDS, Readings, drift_field, expected_windows, pack_readings
+from tests.chaos.drift_field import (
+    KNOWN,
+    WINDOW_SECONDS,
+    DriftField,
+    Readings,
+    drift_field,
+    expected_windows,
+    pack_readings,
+)
+from tests.chaos.fleet import ChildProcess
 from tests.support.brokers import KafkaUnderTest
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
 EVENTS, MINUTES, SHIFT = 40_000, 30, 20
+LONG_EVENTS, LONG_MINUTES, LONG_SHIFT = 300_000, 60, 40
+LONG_PARTITIONS, BUSY_PARTITIONS = 8, 7
+LONG_BATCH_RECORDS = 40
+FEWER = 3
+"""A stalled worker sleeps while so many windows close: they wait until others have its partitions."""
+
+
+@dataclass(slots=True)
+class Crew:
+    """The processes on a field; ``workers`` and ``monitors`` hold those that run, the oldest first."""
+
+    field: DriftField
+    workers: list[ChildProcess] = field(default_factory=list)
+    monitors: list[ChildProcess] = field(default_factory=list)
+    kills: int = 0
+
+    def begin(self, workers: int, monitors: int) -> None:
+        self.monitors = [self.field.monitor() for _ in range(monitors)]
+        self.workers = [self.field.fleet.start() for _ in range(workers)]
+
+    def kill_worker(self) -> None:
+        self.kills += 1
+        self.workers.pop(0).kill()
+        self.workers.append(self.field.fleet.start())
+
+    def kill_both(self) -> None:
+        """A worker and a monitor."""
+        self.kills += 1
+        self.monitors.pop(0).kill()
+        self.monitors.append(self.field.monitor())
+        self.kill_worker()
+
+    def join_and_leave(self) -> None:
+        """One more joins, and the oldest leaves in good order: two rebalances."""
+        self.workers.append(self.field.fleet.start())
+        wait_until(lambda: self.workers[-1].ready, 60)
+        leaving = self.workers.pop(0)
+        leaving.send(signal.SIGTERM)
+        assert leaving.await_exit(GRACE_SECONDS) == 0
+
+    def stall(self) -> None:
+        """One sleeps past its session, until others have read on in its partitions."""
+        sleeping = self.workers[0]
+        sleeping.send(signal.SIGSTOP)
+        self.field.await_reports(len(self.field.published()[0]) + FEWER, 240)
+        sleeping.send(signal.SIGCONT)
+
+
+Strike = Callable[[Crew], None]
 
 
 def run(
-    bootstrap: str, folder: Path, readings: Readings, *, workers: int, monitors: int, kills: Sequence[int] = ()
+    bootstrap: str,
+    folder: Path,
+    readings: Readings,
+    *,
+    workers: int,
+    monitors: int,
+    strikes: Sequence[tuple[int, Strike]] = (),
+    partitions: int = BUSY_PARTITIONS,
+    batch_records: int = LONG_BATCH_RECORDS,
 ) -> tuple[list[bytes], list[bytes]]:
-    """Reports and alerts. ``kills``: after so many reports the longest running monitor and worker get a kill -9."""
+    """Reports and alerts. ``strikes``: each after so many reports."""
     place = folder / f"{workers}-workers"
     place.mkdir()
-    with drift_field(bootstrap, place, folder / "bundle", readings) as field:
-        roles = {field.monitor: monitors, field.fleet.start: workers}
-        running = {start: [start() for _ in range(count)] for start, count in roles.items()}
-        for reports in kills:
-            field.await_reports(reports)
-            for start, ours in running.items():
-                ours.pop(0).kill()
-                ours.append(start())
-        field.await_reports(len(expected_windows(readings)))
-        wait_until(lambda: all("ready: " in one.text() for one in field.fleet.running), 60)
-        assert field.fleet.stop(GRACE_SECONDS) == [0] * (workers + monitors)
-        return field.published()
+    bundle = folder / "bundle"
+    with drift_field(bootstrap, place, bundle, readings, partitions=partitions, batch_records=batch_records) as ground:
+        crew = Crew(ground)
+        crew.begin(workers, monitors)
+        for reports, strike in strikes:
+            ground.await_reports(reports, 240)
+            strike(crew)
+        ground.await_reports(len(expected_windows(readings)), 240)
+        wait_until(lambda: all("ready: " in one.text() for one in ground.fleet.running), 60)
+        assert ground.fleet.stop(GRACE_SECONDS) == [0] * (workers + monitors)
+        say(f"{workers} workers, {monitors} monitors: {crew.kills} kills, {len(ground.published()[0])} reports")
+        return ground.published()
+
+
+def assert_told(published: tuple[list[bytes], list[bytes]], expected: dict[int, tuple[int, int]], shift: int) -> None:
+    """Every window as an offline count has it; the shift, and nothing else, opened episodes, in the window it began in."""
+    reports, alerts = ([KNOWN.read(value) for value in values] for values in published)
+    assert {report["window_start"]: (report["records"], report["late"]) for report in reports} == expected
+    assert {(alert["series"], alert["event"]) for alert in alerts} == {("x", "opened"), ("prediction.score", "opened")}
+    assert {alert["window_start"] for alert in alerts} == {min(expected) + 1_000 * WINDOW_SECONDS * (shift + 1)}
 
 
 def test_whoever_counted(kafka: KafkaUnderTest, tmp_path: Path) -> None:
@@ -43,12 +120,33 @@ def test_whoever_counted(kafka: KafkaUnderTest, tmp_path: Path) -> None:
     """
     pack_readings(tmp_path / "bundle")
     readings = Readings.of(EVENTS, 2, minutes=MINUTES, shift_from=SHIFT)
-    expected = expected_windows(readings)
-    alone = run(kafka.bootstrap, tmp_path, readings, workers=1, monitors=1)
-    killed = run(kafka.bootstrap, tmp_path, readings, workers=3, monitors=2, kills=(4, 12))
-    say(f"{len(alone[0])} reports and {len(alone[1])} alerts, twice")
-    assert alone == killed
-    reports, alerts = ([KNOWN.read(value) for value in values] for values in alone)
-    assert {report["window_start"]: (report["records"], report["late"]) for report in reports} == expected
-    assert {(alert["series"], alert["event"]) for alert in alerts} == {("x", "opened"), ("prediction.score", "opened")}
-    assert {alert["window_start"] for alert in alerts} == {min(expected) + 1_000 * WINDOW_SECONDS * (SHIFT + 1)}
+    put_through = partial(run, kafka.bootstrap, tmp_path, readings, partitions=3, batch_records=200)
+    alone = put_through(workers=1, monitors=1)
+    strikes: list[tuple[int, Strike]] = [(4, Crew.kill_both), (12, Crew.kill_both)]
+    assert put_through(workers=3, monitors=2, strikes=strikes) == alone
+    assert_told(alone, expected_windows(readings), SHIFT)
+
+
+@pytest.mark.timeout(1_800)
+def test_ten_kills(kafka: KafkaUnderTest, tmp_path: Path, chaos_long: bool) -> None:
+    """300,000 events by one, three and seven workers, with kills, stalls past the session and rebalances: all the same.
+
+    A partition without traffic holds nothing up, and three events from 2100 move no watermark.
+    """
+    if not chaos_long:
+        pytest.skip("minutes: with --chaos-long")
+    pack_readings(tmp_path / "bundle", partitions=BUSY_PARTITIONS)
+    readings = Readings.of(
+        LONG_EVENTS, 3, minutes=LONG_MINUTES, shift_from=LONG_SHIFT, partitions=BUSY_PARTITIONS, from_2100=3
+    )
+    put_through = partial(run, kafka.bootstrap, tmp_path, readings, partitions=LONG_PARTITIONS)
+    alone = put_through(workers=1, monitors=1)
+    blows: list[Strike] = [
+        *(Crew.kill_worker, Crew.kill_both, Crew.join_and_leave, Crew.kill_worker, Crew.stall, Crew.kill_both),
+        *(Crew.kill_worker, Crew.kill_worker, Crew.join_and_leave, Crew.kill_both, Crew.kill_worker, Crew.stall),
+        *(Crew.kill_both, Crew.join_and_leave, Crew.kill_worker),
+    ]
+    strikes = [(2 + 3 * i, blow) for i, blow in enumerate(blows)]
+    for workers in (3, 7):
+        assert put_through(workers=workers, monitors=2, strikes=strikes) == alone
+    assert_told(alone, expected_windows(readings), LONG_SHIFT)

@@ -169,3 +169,18 @@ def test_conservation(values: list[int]) -> None:
     expected = [100 + i for i, v in enumerate(values) if 0 <= v < 100 and v % 2 == 0]
     assert found.rows.tolist() == expected
     assert sorted([*expected, *(r.row for r in found.refusals)]) == [100 + i for i in range(len(values))]
+
+
+_TEXTS = st.lists(st.sampled_from(["", "a", "ab", "äö", "abc", "c" * 70]), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize(
+    "words", [{"enum": ["a", "äö"]}, {"enum": ["a"], "maxLength": 1}, {"minLength": 2, "maxLength": 3}]
+)
+@given(texts=_TEXTS)
+def test_few_as_many(words: dict[str, Any], texts: list[str]) -> None:
+    """A batch of one text has the verdict that the text has among others."""
+    together = validated("string", texts, **words)
+    alone = [validated("string", [text], **words) for text in texts]
+    assert together.rows.tolist() == [100 + i for i, found in enumerate(alone) if len(found.rows)]
+    assert [r.detail for r in together.refusals] == [r.detail for found in alone for r in found.refusals]

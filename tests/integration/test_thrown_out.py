@@ -1,0 +1,73 @@
+"""A member that was thrown out of its group while it did not poll: nothing is read, and nothing committed, on old terms."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
+
+from tests.conftest import MakeTopic
+from tests.support.brokers import KafkaUnderTest
+from tests.support.kafka import produce_all
+from tests.support.waiting import wait_until
+from worker.clock import SystemClock
+from worker.errors import DeliveryAborted
+from worker.kafka.at_least_once import AtLeastOnceSink
+from worker.kafka.config import consumer_config, producer_config
+from worker.kafka.source import KafkaSource
+from worker.kafka.watchdog import Watchdog
+from worker.ports import Fetch, FetchLimit
+from worker.records import Committable, Record
+from worker.settings import Settings
+
+LIMIT = FetchLimit(3, 1_000_000, 0.5)
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+def test_thrown_out(kafka: KafkaUnderTest, make_topic: MakeTopic, *, fenced: bool) -> None:
+    """What was fetched before is not handed out; the member joins again, and reads from the committed offset."""
+    topic = make_topic()
+    produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, bytes([i])) for i in range(10)])
+    settings = _settings(kafka.bootstrap, topic)
+    source = KafkaSource(consumer_config(settings), topic, "earliest", fenced=fenced)
+    sink = AtLeastOnceSink(producer_config(settings, None), source.consumer, Watchdog(15, SystemClock()), 15)
+    first = _read(source)
+    _await_nobody(kafka.bootstrap, topic)
+    with pytest.raises(DeliveryAborted, match="without us"):
+        sink.deliver((), Committable(first.batch.next_offsets() if first.batch else {}))
+    assert source.poll(LIMIT).batch is None
+    again = _read(source)
+    source.close()
+    sink.close()
+    assert first.batch is not None
+    assert again.batch is not None
+    assert first.batch.offset.tolist() == again.batch.offset.tolist() == [0, 1, 2]
+
+
+def _read(source: KafkaSource) -> Fetch:
+    fetches: list[Fetch] = []
+
+    def is_read() -> bool:
+        fetches.append(source.poll(LIMIT))
+        return fetches[-1].batch is not None
+
+    wait_until(is_read, 30)
+    return fetches[-1]
+
+
+def _await_nobody(bootstrap: str, group: str) -> None:
+    """Until the broker knows the group as empty."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    wait_until(lambda: admin.describe_consumer_groups([group])[group].result().state == ConsumerGroupState.EMPTY, 30)
+
+
+def _settings(bootstrap: str, topic: str) -> Settings:
+    shortest = {"max.poll.interval.ms": 6_000, "log_level": 0}
+    return Settings.model_validate(
+        {
+            "kafka": {"bootstrap": bootstrap, "group": topic, "options": shortest},
+            "topics": {"input": topic},
+            "event": {"schema": "unused"},
+            "model": {"bundle": "unused"},
+        }
+    )
