@@ -183,4 +183,5 @@ def test_few_as_many(words: dict[str, Any], texts: list[str]) -> None:
     together = validated("string", texts, **words)
     alone = [validated("string", [text], **words) for text in texts]
     assert together.rows.tolist() == [100 + i for i, found in enumerate(alone) if len(found.rows)]
-    assert [r.detail for r in together.refusals] == [r.detail for found in alone for r in found.refusals]
+    details = {100 + i: refusal.detail for i, found in enumerate(alone) for refusal in found.refusals}
+    assert {refusal.row: refusal.detail for refusal in together.refusals} == details
