@@ -85,11 +85,13 @@ class Decoder:
 
 def _in_batch_order(parts: list[tuple[IntArray, Reading]]) -> tuple[Columns, IntArray]:
     """The good rows of all parts as one set of columns."""
+    if len(parts) == 1 and not parts[0][1].refusals:
+        rows, reading = parts[0]
+        return Columns(reading.columns, len(rows)), rows
     rows = np.concatenate([rows[reading.fault == 0] for rows, reading in parts])
     if len(parts) == 1:
         reading = parts[0][1]
-        columns = Columns(reading.columns, len(reading.fault))
-        return (columns if not reading.refusals else columns.take(reading.good)), rows
+        return Columns(reading.columns, len(reading.fault)).take(reading.good), rows
     names = parts[0][1].columns.keys()
     together = {name: joined([reading.columns[name].take(reading.good) for _, reading in parts]) for name in names}
     order = np.argsort(rows, kind="stable")

@@ -72,6 +72,7 @@ class PredictionEncoder:
             fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
         )
         self._model = b"".join(map(string, fields)) + long(ROLES.index(served_by.role))
+        self._tails_of: dict[tuple[str, ...], list[bytes]] = {}
 
     def encode(self, batch: RecordBatch, predicted: Predicted) -> Slices:
         """The values of the predictions, in the order of ``predicted.rows``."""
@@ -146,4 +147,8 @@ class PredictionEncoder:
 
     def _tails(self, classes: tuple[str, ...]) -> list[bytes]:
         """The constant bytes with the label, which is one of few: a copy for each; without classes, one without label."""
-        return [self._model + label for label in [_NOT_NULL + string(name) for name in classes] or [_NULL]]
+        found = self._tails_of.get(classes)
+        if found is None:
+            labels = [_NOT_NULL + string(name) for name in classes] or [_NULL]
+            found = self._tails_of[classes] = [self._model + label for label in labels]
+        return found

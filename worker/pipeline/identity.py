@@ -68,5 +68,7 @@ class Identity:
             return batch.timestamp_ms[rows]
         column = columns[self.time_field]
         assert isinstance(column, NumberColumn)  # see ``problems``
+        if self._time_units_per_millisecond == 1:
+            return column.values
         times: IntArray = np.floor_divide(column.values, self._time_units_per_millisecond).astype(np.int64)
         return times

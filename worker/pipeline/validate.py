@@ -49,9 +49,12 @@ class Validator:
         """Check columns whose row i is batch row ``rows[i]``."""
         for field in self._imputing:
             columns = _imputed(field, columns)
+        suspects = self._screen.suspects(columns)
+        if not suspects:
+            return Validated(columns, rows, Refusals.none())
         sound = np.ones(len(columns), np.bool_)
         refusals: list[Refusals] = []
-        for field in self._screen.suspects(columns):
+        for field in suspects:
             for breach in _breaches(field, columns[field.name], self._lengths.get(field.name)):
                 cause = Cause(Stage.VALIDATE, breach.reason, f"{field.name}: {breach.rule}", field.name)
                 refusals.append(Refusals.alike(rows[breach.rows & sound], cause))
