@@ -19,6 +19,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from tests.chaos.fleet import ChildProcess, Fleet
+from tests.chaos.reading import CommittedOffsets
 from tests.support.kafka import make_topic, produce_all, read_all
 from worker.avro.any_record import KnownSchemas
 from worker.avro.schema import parse_schema
@@ -161,9 +162,17 @@ class DriftField:
     bootstrap: str
     topic: str
     fleet: Fleet
+    offsets: CommittedOffsets
 
     def monitor(self) -> ChildProcess:
         return self.fleet.start(module=MONITOR)
+
+    def await_committed(self, count: int, seconds: float = 300.0) -> None:
+        """Until the group has committed so many of the input's records."""
+        deadline = time.monotonic() + seconds
+        while self.offsets.total() < count:
+            assert time.monotonic() < deadline, f"{self.offsets.total()} of {count} records"
+            time.sleep(0.1)
 
     def await_reports(self, count: int, seconds: float = 90.0) -> None:
         """Until so many windows are reported."""
@@ -212,5 +221,5 @@ def drift_field(
         "utf-8",
     )
     produce_all(bootstrap, topic, readings.records())
-    with Fleet(config) as fleet:
-        yield DriftField(bootstrap, topic, fleet)
+    with Fleet(config) as fleet, CommittedOffsets(bootstrap, topic, topic, partitions) as offsets:
+        yield DriftField(bootstrap, topic, fleet, offsets)

@@ -28,53 +28,54 @@ pytestmark = pytest.mark.chaos
 EVENTS, MINUTES, SHIFT = 40_000, 30, 20
 LONG_EVENTS, LONG_MINUTES, LONG_SHIFT = 300_000, 60, 40
 LONG_PARTITIONS, BUSY_PARTITIONS = 8, 7
-LONG_BATCH_RECORDS = 40
-FEWER = 3
-"""A stalled worker sleeps while so many windows close: they wait until others have its partitions."""
+LONG_BATCH_RECORDS = 20
+LAST_STRIKE = 0.9
+"""The share of the stream that is committed when the last one falls."""
 
 
 @dataclass(slots=True)
 class Crew:
     """The processes on a field; ``workers`` and ``monitors`` hold those that run, the oldest first."""
 
-    field: DriftField
+    ground: DriftField
     workers: list[ChildProcess] = field(default_factory=list)
     monitors: list[ChildProcess] = field(default_factory=list)
     kills: int = 0
 
     def begin(self, workers: int, monitors: int) -> None:
-        self.monitors = [self.field.monitor() for _ in range(monitors)]
-        self.workers = [self.field.fleet.start() for _ in range(workers)]
+        self.monitors = [self.ground.monitor() for _ in range(monitors)]
+        self.workers = [self.ground.fleet.start() for _ in range(workers)]
 
     def kill_worker(self) -> None:
         self.kills += 1
         self.workers.pop(0).kill()
-        self.workers.append(self.field.fleet.start())
+        self.workers.append(self.ground.fleet.start())
 
     def kill_both(self) -> None:
         """A worker and a monitor."""
         self.kills += 1
         self.monitors.pop(0).kill()
-        self.monitors.append(self.field.monitor())
+        self.monitors.append(self.ground.monitor())
         self.kill_worker()
 
     def join_and_leave(self) -> None:
         """One more joins, and the oldest leaves in good order: two rebalances."""
-        self.workers.append(self.field.fleet.start())
+        self.workers.append(self.ground.fleet.start())
         wait_until(lambda: self.workers[-1].ready, 60)
         leaving = self.workers.pop(0)
         leaving.send(signal.SIGTERM)
         assert leaving.await_exit(GRACE_SECONDS) == 0
 
     def stall(self) -> None:
-        """One sleeps past its session, until others have read on in its partitions."""
-        sleeping = self.workers[0]
+        """One sleeps past its session, until others have its partitions."""
+        sleeping, assignments = self.workers[0], self.ground.fleet.count(ASSIGNED)
         sleeping.send(signal.SIGSTOP)
-        self.field.await_reports(len(self.field.published()[0]) + FEWER, 240)
+        wait_until(lambda: self.ground.fleet.count(ASSIGNED) > assignments, 60)
         sleeping.send(signal.SIGCONT)
 
 
 Strike = Callable[[Crew], None]
+ASSIGNED = '"message": "assigned '
 
 
 def run(
@@ -84,19 +85,19 @@ def run(
     *,
     workers: int,
     monitors: int,
-    strikes: Sequence[tuple[int, Strike]] = (),
+    strikes: Sequence[Strike] = (),
     partitions: int = BUSY_PARTITIONS,
     batch_records: int = LONG_BATCH_RECORDS,
 ) -> tuple[list[bytes], list[bytes]]:
-    """Reports and alerts. ``strikes``: each after so many reports."""
+    """Reports and alerts. ``strikes`` fall evenly over the stream, while there is work."""
     place = folder / f"{workers}-workers"
     place.mkdir()
     bundle = folder / "bundle"
     with drift_field(bootstrap, place, bundle, readings, partitions=partitions, batch_records=batch_records) as ground:
         crew = Crew(ground)
         crew.begin(workers, monitors)
-        for reports, strike in strikes:
-            ground.await_reports(reports, 240)
+        for i, strike in enumerate(strikes, 1):
+            ground.await_committed(round(LAST_STRIKE * i / len(strikes) * len(readings)))
             strike(crew)
         ground.await_reports(len(expected_windows(readings)), 240)
         wait_until(lambda: all("ready: " in one.text() for one in ground.fleet.running), 60)
@@ -122,8 +123,7 @@ def test_whoever_counted(kafka: KafkaUnderTest, tmp_path: Path) -> None:
     readings = Readings.of(EVENTS, 2, minutes=MINUTES, shift_from=SHIFT)
     put_through = partial(run, kafka.bootstrap, tmp_path, readings, partitions=3, batch_records=200)
     alone = put_through(workers=1, monitors=1)
-    strikes: list[tuple[int, Strike]] = [(4, Crew.kill_both), (12, Crew.kill_both)]
-    assert put_through(workers=3, monitors=2, strikes=strikes) == alone
+    assert put_through(workers=3, monitors=2, strikes=[Crew.kill_both, Crew.kill_both]) == alone
     assert_told(alone, expected_windows(readings), SHIFT)
 
 
@@ -146,7 +146,6 @@ def test_ten_kills(kafka: KafkaUnderTest, tmp_path: Path, chaos_long: bool) -> N
         *(Crew.kill_worker, Crew.kill_worker, Crew.join_and_leave, Crew.kill_both, Crew.kill_worker, Crew.stall),
         *(Crew.kill_both, Crew.join_and_leave, Crew.kill_worker),
     ]
-    strikes = [(2 + 3 * i, blow) for i, blow in enumerate(blows)]
     for workers in (3, 7):
-        assert put_through(workers=workers, monitors=2, strikes=strikes) == alone
+        assert put_through(workers=workers, monitors=2, strikes=blows) == alone
     assert_told(alone, expected_windows(readings), LONG_SHIFT)
