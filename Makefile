@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
+PEER_PACKAGES := evidently==0.7.23 nannyml==0.13.1 river==0.26.1 'pandas<3' numpy scipy rich pytest hypothesis fastavro
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo broker test test-fast coverage lint format types check bench fuzz chaos up down clean constraints
+.PHONY: help setup demo broker test test-fast coverage lint format types check bench bench-peers fuzz chaos up down clean constraints
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +53,12 @@ check: lint types test  ## What CI runs
 bench: $(READY)  ## Throughput against pass-through and hand-written loops (more: python -m bench --help)
 	@$(BIN)/python -m bench throughput
 
+bench-peers:  ## Drift beside Evidently, NannyML and river, in an environment of their own (an hour)
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER_PACKAGES)
+	@$(PEERS)/bin/python -m pytest -c /dev/null --rootdir . -p no:cacheprovider -q tests/unit/drift/test_evidently.py
+	@$(PEERS)/bin/python -m bench.drift_peers
+
 fuzz: $(READY)  ## Mutated records: two million through both readers and fastavro, 100,000 through the whole worker
 	@$(BIN)/python -m tests.fuzz.decode --records 2000000
 	@$(BIN)/python -m tests.fuzz.worker --records 100000
@@ -68,4 +76,4 @@ constraints: $(READY)  ## Write the versions of this environment to constraints.
 	@$(BIN)/python -m pip freeze --exclude-editable | grep -v '@' > constraints.txt
 
 clean:  ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
