@@ -37,7 +37,7 @@ from worker.telemetry.observers import Observers
 SIZES = (1, 2, 5, 20, 100, 1000, 5000)
 PARTITIONS = 6
 STAGES = ("decode", "validate", "predict", "encode", "count", "rest")
-TOPIC = "events"
+TOPIC, SKETCHES = "events", ".drift-sketches"
 LEAST_TURNS = 10
 
 
@@ -65,9 +65,14 @@ class SameBatch:
 
 
 class Forgetful:
-    """Implements ``ports.RecordSink``."""
+    """Implements ``ports.RecordSink``. ``sizes``: bytes of the last delivery's keys and values, by topic."""
 
-    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None: ...
+    def __init__(self) -> None:
+        self.sizes: dict[str, int] = {}
+
+    def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        del committable
+        self.sizes = {batch.topic: batch.keys.size_bytes + batch.values.size_bytes for batch in outgoing}
 
     def close(self) -> None: ...
 
@@ -91,6 +96,11 @@ def batch_of(count: int) -> RecordBatch:
         keys=Slices.of(keys(events)),
         values=Slices.of(encode(STANDARD, events).to_list()),
     )
+
+
+def sketch_share(sizes: Mapping[str, int]) -> float:
+    """Of what is put out, the part that the drift sketch is."""
+    return sum(size for topic, size in sizes.items() if topic.endswith(SKETCHES)) / sum(sizes.values())
 
 
 def loop(folder: Path, *, counted: bool = False) -> tuple[PredictionWorker, SameBatch, Last]:
@@ -153,7 +163,12 @@ def main() -> None:
                 turns.append(turn(worker, last))
             best, usual = 1e6 * np.min(turns, axis=0), 1e6 * np.median(turns, axis=0)
             rows.append([str(count), *[f"{f:.0f}" for f in (*best, usual[-1])], f"{best[-1] / count:.2f}"])
+            if arguments.count:
+                assert isinstance(worker.sink, Forgetful)
+                rows[-1].append(f"{100 * sketch_share(worker.sink.sizes):.1f} %")
     columns = ["records", *STAGES, "batch", "its median", "an event"]
+    if arguments.count:
+        columns.append("sketch, of bytes out")
     show(Console(), Sheet("Microseconds a batch, best of all turns", columns, rows))
 
 
