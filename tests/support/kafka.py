@@ -71,19 +71,20 @@ def read_all(
     """Every record of the topic from its beginning to its end, by partition and offset.
 
     The end is the high watermark as read_uncommitted sees it, taken first. A reader that is kept from getting there
-    (a transaction that hangs) fails, instead of returning less than there is.
+    (a transaction that hangs) fails, instead of returning less than there is: when it has come no further for so long.
     """
     ends = high_watermarks(bootstrap, topic)
     records: list[Record] = []
     with _consumer(bootstrap, isolation) as consumer:
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in ends])
         reached = dict.fromkeys(ends, 0)
-        deadline = time.monotonic() + timeout_seconds
+        advanced_at = time.monotonic()
         while behind := {partition: reached[partition] for partition, end in ends.items() if reached[partition] < end}:
-            if time.monotonic() > deadline:
+            if time.monotonic() > advanced_at + timeout_seconds:
                 raise AssertionError(_stuck(topic, behind, ends, isolation, timeout_seconds))
             for message in consumer.consume(BATCH, timeout=0.2):
                 _take(message, records, reached)
+                advanced_at = time.monotonic()
     return sorted(
         (record for record in records if record.offset < ends[record.partition]),
         key=lambda record: (record.partition, record.offset),
@@ -141,7 +142,7 @@ def _stuck(
     topic: str, behind: Mapping[int, int], ends: Mapping[int, int], isolation: Isolation, timeout_seconds: float
 ) -> str:
     where = ", ".join(f"partition {partition} at {at} of {ends[partition]}" for partition, at in behind.items())
-    return f"{topic} could not be read to its end ({isolation}) in {timeout_seconds:g} s, a transaction hangs? {where}"
+    return f"{topic} could not be read to its end ({isolation}): no further for {timeout_seconds:g} s, a transaction hangs? {where}"
 
 
 @contextlib.contextmanager
