@@ -7,7 +7,7 @@ PEERS := .venv-peers
 PEER_PACKAGES := evidently==0.7.23 nannyml==0.13.1 river==0.26.1 'pandas<3' numpy scipy rich pytest hypothesis fastavro
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo broker test test-fast coverage lint format types check bench bench-peers fuzz chaos up down clean constraints
+.PHONY: help setup demo broker test test-fast coverage lint format types check bench bench-peers fuzz chaos security-test registry-test sbom up down clean constraints
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,21 @@ fuzz: $(READY)  ## Mutated records: two million through both readers and fastavr
 	@$(BIN)/python -m tests.fuzz.decode --records 2000000
 	@$(BIN)/python -m tests.fuzz.worker --records 100000
 
+security-test: $(READY)  ## All that is tested on a secured Kafka: every ACL, every way to authenticate, tokens that run out
+	@$(BIN)/python -m pytest tests/integration/security -m "long or not long"
+
+registry-test: $(READY)  ## A real Apicurio (109 MB, once) between the official Confluent client and a worker
+	@test -x .venv-registry/bin/python || { $(PYTHON) -m venv .venv-registry \
+	  && .venv-registry/bin/python -m pip install --quiet --disable-pip-version-check 'confluent-kafka[avro,schemaregistry]==2.16.0'; }
+	@$(BIN)/python -m pytest tests/integration/registry -m long -s
+
+sbom: $(READY)  ## What the program is made of when installed, as CycloneDX: sbom.json
+	@test -x .venv-sbom/bin/python || { $(PYTHON) -m venv .venv-sbom && .venv-sbom/bin/python -m pip install --quiet \
+	  --disable-pip-version-check --constraint constraints.txt . \
+	  && $(PYTHON) -m venv .venv-sbom/tool && .venv-sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7,<8'; }
+	@.venv-sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json .venv-sbom/bin/python
+	@echo "sbom.json: $$(grep -c '"bom-ref"' sbom.json) components"
+
 chaos: $(READY)  ## The long campaign: kill -9, pauses and rolling restarts, checked record by record
 	@$(BIN)/python -m pytest tests/chaos --chaos-long -s
 
@@ -76,4 +91,4 @@ constraints: $(READY)  ## Write the versions of this environment to constraints.
 	@$(BIN)/python -m pip freeze --exclude-editable | grep -v '@' > constraints.txt
 
 clean:  ## Remove .venv and caches
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-registry .venv-sbom sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis

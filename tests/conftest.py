@@ -12,7 +12,7 @@ import pytest
 from tests.support import kafka as kafka_support
 from tests.support.brokers import NO_KAFKA, KafkaUnderTest, NoKafkaError, any_kafka, no_kafka
 
-NEEDS_KAFKA = frozenset({"kafka", "apache_kafka"})
+NEEDS_KAFKA = frozenset({"kafka", "apache_kafka", "secured"})
 
 
 class MakeTopic(Protocol):

@@ -27,12 +27,13 @@ from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
 from worker.kafka.input_watch import KafkaInputWatch
+from worker.kafka.rights import check_rights, monitor_rights, worker_rights
 from worker.kafka.sketch_source import PARTITION as SKETCH_PARTITION
 from worker.kafka.sketch_source import KafkaSketchSource, monitor_group
 from worker.kafka.slots import Slot
 from worker.kafka.source import KafkaSource
 from worker.kafka.state_log import KafkaStateLog
-from worker.kafka.topics import check_monitor_topics, check_topics, needed_topics, partition_counts
+from worker.kafka.topics import check_monitor_topics, check_topics, monitor_topics, needed_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
 from worker.models import Bundle, BundlePredictor, Manifest, bind, bind_profile, open_bundle, profile_of
@@ -48,7 +49,9 @@ from worker.pipeline.sketching import Sketching
 from worker.pipeline.validate import Validator
 from worker.ports import Observer, Predictor, RecordSink
 from worker.records import TopicPartition
-from worker.registry.files import framing, read_schema
+from worker.registry.files import read_schema
+from worker.registry.framing import framing
+from worker.registry.outputs import check_registry, prediction_prefix
 from worker.service import PredictionWorker
 from worker.settings import Settings
 from worker.shipped import output_schema
@@ -109,7 +112,7 @@ def assemble(
         raise ConfigurationError(problems)
     limits, delivery = settings.dead_letters, settings.delivery
     pipeline = Pipeline(
-        decoder=Decoder(schema, framing(settings.event, schema), time.perf_counter),
+        decoder=Decoder(schema, framing(settings.event, settings.registry, schema), time.perf_counter),
         validator=Validator(schema, lengths),
         identity=Identity.of(schema, settings.event.id, settings.event.time),
         predictor=predictor,
@@ -172,8 +175,10 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
     """A worker on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
     admin = admin_config(settings)
     topics, delivery = settings.topics, settings.delivery
+    check_rights(admin, worker_rights(settings, drift=prepared.drift))
     counts = partition_counts(admin, needed_topics(topics, drift=prepared.drift))
     check_topics(counts, topics, drift=prepared.drift)
+    pipeline = _registered(settings, prepared)
     consumer = consumer_config(settings, counts[topics.input])
     clock = SystemClock()
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
@@ -192,13 +197,24 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         sink = AtLeastOnceSink(config, source.consumer, watchdog, delivery.broker_timeout_seconds)
     return PredictionWorker(
         source=source,
-        pipeline=prepared.pipeline,
+        pipeline=pipeline,
         sink=sink,
         limits=DeadLetterLimits(prepared.limits),
         batch_size=BatchSize(prepared.batching),
         observer=observer,
         clock=clock,
     )
+
+
+def _registered(settings: Settings, prepared: Prepared) -> Pipeline:
+    """The pipeline, whose predictions name their schema as the settings want it."""
+    registry, pipeline = settings.registry, prepared.pipeline
+    if not registry.url:
+        return pipeline
+    check_registry(registry)
+    schema = output_schema("prediction")
+    prefix = prediction_prefix(registry, settings.topics.predictions, schema)
+    return dataclasses.replace(pipeline, encoder=PredictionEncoder(schema, prepared.served_by, prefix))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -240,7 +256,9 @@ def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserve
     """A monitor on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
     topics, delivery, clock = settings.topics, settings.delivery, SystemClock()
     outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state)
-    check_monitor_topics(partition_counts(admin_config(settings), topics.model_dump().values()), topics)
+    admin = admin_config(settings)
+    check_rights(admin, monitor_rights(settings))
+    check_monitor_topics(partition_counts(admin, monitor_topics(topics).values()), topics)
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
     watchdog.start()
     # Before subscribing: what a predecessor left open is ended.

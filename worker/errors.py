@@ -8,6 +8,7 @@
       DeadLetterLimit        the stream's, en masse commit nothing past it, exit 7, and stay stopped over restarts
       TransportError         the world's            commit nothing, exit 5 for a restart
         DeliveryAborted      the world's, passing   rewind and go on; five in a row become a TransportError
+        SchemaUnavailable    the registry's         rewind, hold, and ask again: for as long as it takes
         Fenced               another process's      exit 6: it has taken our transactional id over
       StuckError             a call never returned  exit 8 for a restart
     anything else            a bug                  commit nothing, crash with a traceback, exit 1
@@ -77,6 +78,14 @@ class TransportError(WorkerError):
 
 class DeliveryAborted(TransportError):  # noqa: N818 - a passing state
     """The batch was not committed (exactly once: nothing of it is visible either): rewind and read it again."""
+
+
+class SchemaUnavailable(TransportError):  # noqa: N818 - a passing state
+    """By which schema a record was written can't be said now: read it again, not sooner than in ``retry_seconds``."""
+
+    def __init__(self, message: str, *, retry_seconds: float = 0.0, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_seconds = retry_seconds
 
 
 class Fenced(TransportError):  # noqa: N818 - Kafka's own word

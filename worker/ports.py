@@ -15,7 +15,10 @@ from worker.records import Committable, OutgoingBatch, RecordBatch, Refusals, To
 
 @dataclass(frozen=True, slots=True)
 class FetchLimit:
-    """How much one poll may return, and how long it may wait for the first record."""
+    """How much one poll may return, and how long it may wait for the first record.
+
+    ``max_records`` 0: nothing is taken, and the group is served for so long.
+    """
 
     max_records: int
     max_bytes: int

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from worker.errors import DeadLetterLimit, DeliveryAborted, TransportError
+from worker.errors import DeadLetterLimit, DeliveryAborted, SchemaUnavailable, TransportError
 from worker.pipeline.batching import BatchSize
 from worker.pipeline.limits import HINT, DeadLetterLimits
 from worker.pipeline.partition_state import Counters, PartitionState, committed_texts
 from worker.pipeline.process import Outcome, Pipeline
-from worker.ports import BatchReport, Clock, Fetch, Observer, RecordSink, RecordSource
+from worker.ports import BatchReport, Clock, Fetch, FetchLimit, Observer, RecordSink, RecordSource
 from worker.records import Committable, RecordBatch, TopicPartition
 
 _LOG = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class PredictionWorker:
     observer: Observer
     clock: Clock
     _aborts: int = 0
+    _held_until: float = float("-inf")
     _stopping: bool = False
     _partitions: frozenset[TopicPartition] = frozenset()
     _watermarks: dict[TopicPartition, int] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class PredictionWorker:
 
     def run_once(self) -> int:
         """One micro-batch, if there is one; the number of records that were delivered."""
-        fetch = self.source.poll(self.batch_size.limit())
+        fetch = self.source.poll(self._limit())
         begun = self.clock.monotonic()
         self.observer.progressed()
         self._take_over(fetch)
@@ -62,7 +63,11 @@ class PredictionWorker:
         if fetch.batch is None:
             self.observer.lagging(self.source.lag())
             return 0
-        outcome = self.pipeline.process(fetch.batch, self._watermarks)
+        try:
+            outcome = self.pipeline.process(fetch.batch, self._watermarks)
+        except SchemaUnavailable as error:
+            self._hold(fetch.batch, error)
+            return 0
         counters = self._judge(fetch, fetch.batch, outcome)
         watermarks = {**self._watermarks, **outcome.watermarks}
         metadata = committed_texts(self.limits.policy.digest, counters, watermarks)
@@ -82,6 +87,12 @@ class PredictionWorker:
         self.batch_size = self.batch_size.after(len(fetch.batch), size_bytes, now - begun, deliver_seconds)
         self.observer.delivered(self._report(fetch.batch, outcome, deliver_seconds))
         return len(fetch.batch)
+
+    def _limit(self) -> FetchLimit:
+        """While we are held nothing is taken, but the group is served: nobody else can read the schema, either."""
+        limit = self.batch_size.limit()
+        held_seconds = self._held_until - self.clock.monotonic()
+        return limit if held_seconds <= 0 else FetchLimit(0, 0, min(held_seconds, limit.timeout_seconds))
 
     def _take_over(self, fetch: Fetch) -> None:
         """Partitions come and go with what is remembered of them."""
@@ -107,6 +118,11 @@ class PredictionWorker:
         where = "; ".join(f"{tp}: {c.tripped}" for tp, c in sorted(over.items()))
         reasons = ", ".join(sorted({f"{c.stage}/{c.reason}: {c.detail}" for c in outcome.refusals.causes})[:3])
         raise DeadLetterLimit(f"the dead-letter limit is reached ({where}; {reasons})", hint=HINT)
+
+    def _hold(self, batch: RecordBatch, error: SchemaUnavailable) -> None:
+        self.observer.aborted(error)
+        self.source.rewind(batch)
+        self._held_until = self.clock.monotonic() + error.retry_seconds
 
     def _rewind(self, batch: RecordBatch, error: DeliveryAborted) -> None:
         self._aborts += 1

@@ -45,6 +45,18 @@ def test_at_most_max_records(edges: Edges, group: str) -> None:
     assert max(len(fetch.batch) for fetch in fetches if fetch.batch) <= 7
 
 
+def test_none(edges: Edges, group: str) -> None:
+    """A poll for no records takes part in the group, takes none, and leaves them for the next one."""
+    topic = edges.topic()
+    edges.write(topic, some(10))
+    source = edges.source(topic, group)
+    none = FetchLimit(max_records=0, max_bytes=0, timeout_seconds=0.2)
+    fetches = poll_until(source, lambda _: bool(source.partitions()), none)
+    fetches += [source.poll(none) for _ in range(3)]
+    assert records_of(fetches) == []
+    assert len(read_records(source, 10)) == 10
+
+
 def test_every_partition_has_its_turn(edges: Edges, group: str) -> None:
     """Polls for fewer records than there are partitions leave none of them out."""
     topic = edges.topic(partitions=5)

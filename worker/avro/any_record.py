@@ -64,7 +64,11 @@ class KnownSchemas:
         """The schema that the value names, if it is one of these."""
         if value is None or len(value) < SINGLE_OBJECT_BYTES or not value.startswith(SINGLE_OBJECT_MARKER):
             return None
-        return self._by_fingerprint.get(value[len(SINGLE_OBJECT_MARKER) : SINGLE_OBJECT_BYTES])
+        return self.by(value[len(SINGLE_OBJECT_MARKER) : SINGLE_OBJECT_BYTES])
+
+    def by(self, fingerprint: bytes) -> AnySchema | None:
+        """The schema of that fingerprint (of 8 bytes, little-endian), if it is one of these."""
+        return self._by_fingerprint.get(fingerprint)
 
     def read(self, value: bytes) -> dict[str, Any]:
         """Fields by dotted name. Raises Unreadable, also for a value of none of the schemas."""

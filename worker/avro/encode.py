@@ -1,4 +1,4 @@
-"""Predictions to bytes: single-object encoding (``C3 01``, fingerprint, body), written by columns into one buffer.
+"""Predictions to bytes, behind the prefix that names their schema, written by columns into one buffer.
 
 A few predictions are written one by one: columns cost much a batch and little a row. Both give the same bytes.
 """
@@ -60,17 +60,21 @@ class Predicted:
 
 
 class PredictionEncoder:
-    """Encodes predictions by the text of ``schemas/prediction.avsc``."""
+    """Encodes predictions by the text of ``schemas/prediction.avsc``.
 
-    def __init__(self, schema_text: str, served_by: ServedBy) -> None:
+    They begin with ``prefix``, of at most ten bytes; None: the single-object encoding's (``C3 01``, fingerprint).
+    """
+
+    def __init__(self, schema_text: str, served_by: ServedBy, prefix: bytes | None = None) -> None:
         schema = json.loads(schema_text)
         names = tuple(field["name"] for field in schema["fields"])
         if names != FIELDS:
             raise ValueError(f"the prediction schema has the fields {names}; this encoder writes {FIELDS}")
         fields = (served_by.name, served_by.version, served_by.digest, served_by.variant)
-        self._prefix = SINGLE_OBJECT_MARKER + bytes.fromhex(
+        single_object = SINGLE_OBJECT_MARKER + bytes.fromhex(
             fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
         )
+        self._prefix = single_object if prefix is None else prefix
         self._model = b"".join(map(string, fields)) + long(ROLES.index(served_by.role))
         self._tails_of: dict[tuple[str, ...], list[bytes]] = {}
 

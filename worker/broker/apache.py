@@ -13,7 +13,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -61,14 +61,19 @@ class ApacheKafka:
         data_dir: Path | None = None,
         heap_mb: int = 512,
         properties: Mapping[str, str] | None = None,
+        listeners: Sequence[str] = (),
         startup_timeout_seconds: float = 60.0,
         announce: jars.Announce | None = None,
     ) -> None:
-        """``port=0`` takes a free one at the first start, and keeps to it; ``announce`` gets a line before a fetch."""
+        """``port=0`` takes a free one at the first start, and keeps to it; ``announce`` gets a line before a fetch.
+
+        ``listeners`` are names of more listeners, each on a port of its own (``address``); ``properties`` say what they are.
+        """
         self._port = port
         self._data_dir = data_dir
         self._heap_mb = heap_mb
         self._properties = dict(properties or {})
+        self._listeners = dict.fromkeys(listeners, 0)
         self._startup_timeout_seconds = startup_timeout_seconds
         self._announce = announce
         self._scratch: ScratchDirectory | None = None
@@ -81,6 +86,10 @@ class ApacheKafka:
         if self._port == 0:
             raise ConfigurationError("the broker has not been started yet, so it has no address")
         return f"{LOOPBACK}:{self._port}"
+
+    def address(self, listener: str) -> str:
+        """Where one of the further ``listeners`` is."""
+        return f"{LOOPBACK}:{self._listeners[listener]}"
 
     @property
     def pid(self) -> int:
@@ -189,9 +198,13 @@ class ApacheKafka:
         else:
             ports.require_free(self._port)
             controller_port = next(port for port in ports.free(2) if port != self._port)
+        taken = {self._port, controller_port}
+        free = [port for port in ports.free(len(self._listeners) + 2) if port not in taken]
+        self._listeners = {name: port or free.pop() for name, port in self._listeners.items()}
         text = server_properties(
             port=self._port,
             controller_port=controller_port,
+            listeners=self._listeners,
             logs=directory / "logs",
             overrides=self._properties,
         )

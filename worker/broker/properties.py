@@ -39,18 +39,22 @@ SMALL: Mapping[str, str] = {
 }
 
 
-def server_properties(*, port: int, controller_port: int, logs: Path, overrides: Mapping[str, str]) -> str:
-    """The file's text; ``overrides`` win over everything else.
+def server_properties(
+    *, port: int, controller_port: int, listeners: Mapping[str, int], logs: Path, overrides: Mapping[str, str]
+) -> str:
+    """The file's text; ``overrides`` win over everything else. ``listeners``: those beside the plain one, with ports.
 
     The controller quorum is given by address (not kept in the log), so that the same data can be served on other ports.
     """
+    plain = f"PLAINTEXT://{LOOPBACK}:{port}"
+    others = [f"{name}://{LOOPBACK}:{number}" for name, number in listeners.items()]
     own = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listeners": ",".join([plain, f"CONTROLLER://{LOOPBACK}:{controller_port}", *others]),
+        "advertised.listeners": ",".join([plain, *others]),
         "log.dirs": str(logs),
     }
     lines = {**own, **SMALL, **overrides}

@@ -38,10 +38,12 @@ def check(
     config: ConfigOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Without asking the broker.")] = False,
 ) -> None:
-    """Check settings, schema, bundle, and the broker's topics; nothing is consumed."""
+    """Check settings, schema, bundle, what the broker lets us do, its topics, and the registry; nothing is consumed."""
     from worker import bootstrap
     from worker.kafka.config import admin_config
+    from worker.kafka.rights import check_rights, worker_rights
     from worker.kafka.topics import check_topics, needed_topics, partition_counts
+    from worker.registry.outputs import check_registry
 
     settings = settings_from(config)
     _good("settings")
@@ -51,9 +53,13 @@ def check(
     if not offline:
         topics = settings.topics
         names = needed_topics(topics, drift=prepared.drift)
+        check_rights(admin_config(settings), worker_rights(settings, drift=prepared.drift))
         counts = partition_counts(admin_config(settings), names)
         check_topics(counts, topics, drift=prepared.drift)
         _good("topics (" + ", ".join(f"{name}: {counts[name]} partitions" for name in names) + ")")
+        if settings.registry.url:
+            check_registry(settings.registry)
+            _good("schema registry")
 
 
 def _good(what: str) -> None:

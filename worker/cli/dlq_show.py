@@ -52,7 +52,7 @@ def _about(letter: Letter, settings: Settings) -> list[tuple[str, str]]:
 def _verdict(letter: Letter, settings: Settings, *, values: bool) -> None:
     record = Record(settings.topics.input, 0, 0, letter.timestamp_ms, letter.key, letter.value, letter.own_headers)
     try:
-        judge = Judge(settings.event)
+        judge = Judge(settings.event, registry=settings.registry)
     except ConfigurationError as error:
         _section("Now", [("schema", f"can't be asked: {error}")])
         return

@@ -96,7 +96,7 @@ def _judge(settings: Settings, topic: str, *, model: bool) -> Judge | OutputJudg
         from worker.bootstrap import prepare
 
         pipeline = prepare(settings).pipeline
-    events = Judge(settings.event, pipeline)
+    events = Judge(settings.event, pipeline, settings.registry)
     return events if topic in (settings.topics.input, settings.topics.dead_letters) else OutputJudge(events)
 
 

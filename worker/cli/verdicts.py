@@ -12,8 +12,9 @@ from worker.avro.decode import Decoder
 from worker.avro.framing import CONFLUENT_BYTES, GUID_BYTES, SCHEMA_HEADER, SINGLE_OBJECT_BYTES, SINGLE_OBJECT_MARKER
 from worker.pipeline.validate import Validator
 from worker.records import Headers, OutgoingBatch, Reason, RecordBatch, Refusal, Stage
-from worker.registry.files import framing, read_schema
-from worker.settings import Event
+from worker.registry.files import read_schema
+from worker.registry.framing import framing
+from worker.settings import Event, Registry
 from worker.shipped import shipped
 
 if TYPE_CHECKING:
@@ -62,17 +63,20 @@ class Verdict:
 class Judge:
     """Judges records of the input and dead-letter topics as the worker does; with a ``pipeline`` the model, too."""
 
-    def __init__(self, event: Event, pipeline: Pipeline | None = None) -> None:
+    def __init__(self, event: Event, pipeline: Pipeline | None = None, registry: Registry | None = None) -> None:
         """Raises ConfigurationError when a schema can't be read."""
         self.schema = read_schema(event.schema_file)
         self._event = event
-        self._frame = framing(event, self.schema)
+        self._frame = framing(event, registry or Registry(), self.schema)
         self._decoder = Decoder(self.schema, self._frame)
         self._validator = Validator(self.schema)
         self._pipeline = pipeline
 
     def judge(self, batch: RecordBatch) -> list[Verdict]:
-        """A verdict a row. Raises ModelError when the model, not a record, is at fault."""
+        """A verdict a row.
+
+        Raises ModelError when the model, not a record, is at fault, and SchemaUnavailable.
+        """
         decoded = self._decoder.decode(batch)
         places = {row: i for i, row in enumerate(decoded.rows.tolist())}
         columns = {field.name: decoded.columns[field.name].objects() for field in self.schema.fields}
@@ -102,6 +106,13 @@ class Judge:
             for row in range(len(batch))
         ]
 
+    def bodies(self, batch: RecordBatch) -> dict[int, tuple[bytes, int]]:
+        """Of the rows whose writer's schema is known: its fingerprint, and where in the value the body begins."""
+        framed = self._frame(batch)
+        starts = framed.body_start - batch.values.start
+        known = zip(framed.schemas, framed.rows, strict=True)
+        return {row: (schema.fingerprint, int(starts[row])) for schema, rows in known for row in rows.tolist()}
+
     def _writers(self, batch: RecordBatch) -> dict[int, Writer]:
         framed = self._frame(batch)
         found: dict[int, Writer] = {}
@@ -119,20 +130,25 @@ class OutputJudge:
         self._known = output_schemas()
 
     def judge(self, batch: RecordBatch) -> list[Verdict]:
-        found = {row: v for row in range(len(batch)) if (v := self._output(row, batch.values[row])) is not None}
+        bodies = self._events.bodies(batch)
+        answers = {row: self._output(row, batch.values[row], *bodies.get(row, (b"", 0))) for row in range(len(batch))}
+        found = {row: verdict for row, verdict in answers.items() if verdict is not None}
         rest = [row for row in range(len(batch)) if row not in found]
         if rest:
             others = RecordBatch.of([batch.record(row) for row in rest])
             found |= dict(zip(rest, self._events.judge(others), strict=True))
         return [found[row] for row in range(len(batch))]
 
-    def _output(self, row: int, value: bytes | None) -> Verdict | None:
-        schema = self._known.of(value)
+    def _output(self, row: int, value: bytes | None, fingerprint: bytes, start: int) -> Verdict | None:
+        """``fingerprint``: of the writer's schema where a registry or a file says it; the body begins at ``start``."""
+        schema = self._known.by(fingerprint)
+        if schema is None:
+            schema, start = self._known.of(value), SINGLE_OBJECT_BYTES
         if value is None or schema is None or schema.fingerprint == self._events.schema.fingerprint:
             return None
         refusal = values = None
         try:
-            values = schema.read(value[SINGLE_OBJECT_BYTES:])
+            values = schema.read(value[start:])
         except Unreadable as error:
             refusal = Refusal(row, Stage.DECODE, Reason.MALFORMED, str(error))
         return Verdict(

@@ -10,10 +10,11 @@ from confluent_kafka import KafkaError, KafkaException
 from worker.errors import ConfigurationError, Fenced, TransportError, WorkerError
 
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 - public codes
-_NOT_ALLOWED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the ACLs of the topics",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "the ACLs of the group",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the ACLs of the transactional id",
+# With what to look at.
+NOT_ALLOWED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the ACLs of the topics; started again, we name the ones that are missing",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "the ACLs of the group; started again, we name the ones that are missing",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the ACLs of transactional ids: Write on those that begin with kafka.group",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the ACLs of the cluster",
 }
 
@@ -58,7 +59,7 @@ def is_passing(error: KafkaError) -> bool:
 
 def refused_for_good(error: KafkaError) -> bool:
     """Whether what was written will be refused each time: too large for its topic, or not permitted."""
-    return error.code() in _TOO_LARGE or error.code() in _NOT_ALLOWED
+    return error.code() in _TOO_LARGE or error.code() in NOT_ALLOWED
 
 
 def error_of(exception: KafkaException) -> KafkaError:
@@ -75,6 +76,6 @@ def stopping(call: str, error: KafkaError) -> WorkerError:
     if error.code() in _TOO_LARGE:
         hint = "raise max.message.bytes of the output topics to the input's; nothing was committed past this record"
         return ConfigurationError(f"{call}: a record is too large for its topic ({error.str()})", hint=hint)
-    if error.code() in _NOT_ALLOWED:
-        return ConfigurationError(f"{call}: {error.str()}", hint=f"check {_NOT_ALLOWED[error.code()]}")
+    if error.code() in NOT_ALLOWED:
+        return ConfigurationError(f"{call}: {error.str()}", hint=f"check {NOT_ALLOWED[error.code()]}")
     return TransportError(f"{call}: {error.str()} ({error.name()})")

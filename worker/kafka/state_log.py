@@ -6,6 +6,11 @@ from worker.kafka.spans import TopicReader
 from worker.settings import Settings
 
 
+def state_group(group: str) -> str:
+    """The group that the state is read under; nobody ever joins it."""
+    return f"{group}.drift-state"
+
+
 class KafkaStateLog:
     """Implements ``ports.StateLog``."""
 
@@ -15,7 +20,7 @@ class KafkaStateLog:
     def latest(self, key: bytes) -> bytes | None:
         found = None
         settings = self._settings
-        with TopicReader(settings, settings.topics.drift_state, f"{settings.kafka.group}.drift-state") as reader:
+        with TopicReader(settings, settings.topics.drift_state, state_group(settings.kafka.group)) as reader:
             for batch in reader.read(reader.spans()):
                 values = zip(batch.keys.to_list(), batch.values.to_list(), strict=True)
                 found = next((value for known, value in reversed(list(values)) if known == key), found)

@@ -9,31 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # public, but not re-exported by name
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from worker.errors import ConfigurationError, TransportError
-from worker.kafka.errors import client, error_of
+from worker.kafka.contact import FIRST_ANSWER_SECONDS, Contact
+from worker.kafka.errors import client, error_of, stopping
 from worker.settings import Topics
 
-# A broker that is there answers within milliseconds; whoever mistyped its address should not wait for long.
-FIRST_ANSWER_SECONDS = 10.0
 CREATE = "prediction-worker topics create"
 LETTER_ROOM_BYTES = 65_536  # the headers that a dead letter may have: its own, and those kept of its record
 
 
 def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[str, int]:
-    """Partitions of each topic that exists. Raises TransportError when no broker answers."""
-    admin = client(AdminClient, config)
-    try:
-        known = admin.list_topics(timeout=FIRST_ANSWER_SECONDS).topics
-    except KafkaException as error:
-        raise TransportError(
-            f"no broker answers at {config['bootstrap.servers']} ({error_of(error).str()})",
-            hint="check kafka.bootstrap; `prediction-worker broker` starts one for development",
-        ) from None
-    return {name: len(known[name].partitions) for name in topics if name in known and known[name].error is None}
+    """Partitions of each topic that exists. Raises TransportError when no broker answers, ConfigurationError when it refuses us."""
+    contact, names = Contact(config), list(topics)
+    futures = contact.admin.describe_topics(TopicCollection(names), request_timeout=FIRST_ANSWER_SECONDS)
+    counts = {}
+    for name in names:
+        try:
+            counts[name] = len(contact.result(futures[name]).partitions)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise stopping(f"looking at topic {name}", error) from None
+    return counts
 
 
 def needed_topics(topics: Topics, *, drift: bool) -> tuple[str, ...]:
@@ -62,18 +63,22 @@ def check_topics(counts: Mapping[str, int], topics: Topics, *, drift: bool = Fal
         )
 
 
-def check_monitor_topics(counts: Mapping[str, int], topics: Topics) -> None:
-    """Raises ConfigurationError with every topic that a monitor needs and that is not there."""
-    needed = {
+def monitor_topics(topics: Topics) -> dict[str, str]:
+    """Those that a monitor reads and writes, by what they are to it."""
+    return {
         "input": topics.input,
         "sketches": topics.drift_sketches,
         "reports": topics.drift_reports,
         "alerts": topics.drift_alerts,
         "state": topics.drift_state,
     }
+
+
+def check_monitor_topics(counts: Mapping[str, int], topics: Topics) -> None:
+    """Raises ConfigurationError with every topic that a monitor needs and that is not there."""
     problems = [
         f"the topic {name} for the monitor's {role} does not exist"
-        for role, name in needed.items()
+        for role, name in monitor_topics(topics).items()
         if name not in counts
     ]
     if problems:

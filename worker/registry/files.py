@@ -18,26 +18,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from worker.avro.framing import GUID_BYTES, Framed, Schema, UnknownSchema, frame_detected, frame_raw
+from worker.avro.framing import GUID_BYTES, Schema, UnknownSchema
 from worker.avro.gate import WriterSchema, gate_writer
 from worker.avro.schema import RecordSchema, SchemaRefused, parse_schema
 from worker.errors import ConfigurationError
-from worker.records import RecordBatch
-from worker.settings import Event
 
-IDS_FILE = "ids.toml"
 _FORM = 'ids.toml holds lines such as 7 = "payment.v1.avsc" under [ids], or GUIDs under [guids]'
 Key = TypeVar("Key")
 Parsed = TypeVar("Parsed", RecordSchema, WriterSchema)
-
-
-def framing(event: Event, schema: RecordSchema) -> Callable[[RecordBatch], Framed]:
-    """How the settings say that records name their writer's schema. Raises ConfigurationError."""
-    if event.framing == "raw":
-        return lambda batch: frame_raw(batch, schema, event.max_bytes)
-    beside = event.schema_file.parent / IDS_FILE
-    lookup = SchemaFiles.read(schema, event.schema_ids or (beside if beside.exists() else None))
-    return lambda batch: frame_detected(batch, lookup, event.max_bytes)
 
 
 def read_schema(path: Path) -> RecordSchema:

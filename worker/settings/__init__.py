@@ -3,6 +3,7 @@
 ::
 
     sections    every setting: type, default, bounds, meaning
+      ├─ schema_registry  the registry's
       └─ options    librdkafka's own: which are refused, which are secrets
     loading     file + environment ──▶ Settings, or every problem at once
     reference   docs/configuration.md, written from the sections
@@ -10,6 +11,8 @@
 
 from worker.settings.loading import ENVIRONMENT_PREFIX, STARS, load_settings, shown
 from worker.settings.options import REFUSED_OPTIONS, is_secret
+from worker.settings.schema_registry import Registry
+from worker.settings.section import Section
 from worker.settings.sections import (
     DeadLetters,
     Delivery,
@@ -19,7 +22,6 @@ from worker.settings.sections import (
     Kafka,
     Mode,
     Model,
-    Section,
     Settings,
     Telemetry,
     Topics,
@@ -37,6 +39,7 @@ __all__ = [
     "Kafka",
     "Mode",
     "Model",
+    "Registry",
     "Section",
     "Settings",
     "Telemetry",

@@ -17,11 +17,16 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
 from worker.errors import ConfigurationError
-from worker.settings.options import is_secret
+from worker.settings.options import is_reference, is_secret, must_be_apart
+from worker.settings.schema_registry import SECRETS
 from worker.settings.sections import Settings
 
 ENVIRONMENT_PREFIX = "WORKER_"
 STARS = "********"
+_PATHS = (
+    *(("event", "schema"), ("event", "schema_ids"), ("model", "bundle")),
+    *(("registry", "ca"), ("registry", "certificate"), ("registry", "key")),
+)
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -30,13 +35,18 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     Paths in the file are relative to the file. Raises ConfigurationError with every problem found.
     """
     values = _read_toml(path) if path else {}
+    written = _written_secrets(values)
     if path:
         _anchor(values, path.parent)
     values = _merged(values, _from_environment(os.environ if environment is None else environment))
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
-        raise ConfigurationError([_describe(detail) for detail in error.errors()], hint=_hint(path)) from None
+        problems = [*written, *(_describe(detail) for detail in error.errors())]
+        raise ConfigurationError(problems, hint=_hint(path)) from None
+    if written:
+        raise ConfigurationError(written, hint=_hint(path))
+    return settings
 
 
 def shown(settings: Settings) -> dict[str, Any]:
@@ -44,7 +54,26 @@ def shown(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json", by_alias=True)
     options: dict[str, Any] = values["kafka"]["options"]
     values["kafka"]["options"] = {name: STARS if is_secret(name, value) else value for name, value in options.items()}
+    registry: dict[str, Any] = values["registry"]
+    values["registry"] = {n: STARS if _is_bare_secret(n, v) else v for n, v in registry.items()}
     return values
+
+
+def _written_secrets(values: Mapping[str, Any]) -> list[str]:
+    """Secrets that stand in the settings file itself, where everyone who may read the settings reads them."""
+    kafka, registry = values.get("kafka"), values.get("registry")
+    options = kafka.get("options") if isinstance(kafka, dict) else None
+    found = []
+    if isinstance(options, dict):
+        found += [f"kafka.options.{name}" for name, value in options.items() if must_be_apart(name, value)]
+    if isinstance(registry, dict):
+        found += [f"registry.{name}" for name, value in registry.items() if _is_bare_secret(name, value)]
+    return [f"{name} is written out; keep it apart, and name it here as 'env:NAME' or 'file:PATH'" for name in found]
+
+
+def _is_bare_secret(name: str, value: object) -> bool:
+    """Of the registry's settings."""
+    return name in SECRETS and bool(value) and not is_reference(value)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -80,7 +109,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _anchor(values: dict[str, Any], folder: Path) -> None:
-    for section, key in (("event", "schema"), ("event", "schema_ids"), ("model", "bundle")):
+    for section, key in _PATHS:
         holder = values.get(section)
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             holder[key] = str(folder / holder[key])
@@ -92,7 +121,8 @@ def _describe(detail: ErrorDetails) -> str:
         return f"{where} is not a setting{_suggestion(detail['loc'])}"
     if detail["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
 
 
 def _suggestion(location: Iterable[int | str]) -> str:

@@ -9,16 +9,9 @@ from pathlib import Path
 from worker.errors import ConfigurationError
 
 _REFERENCES = ("env:", "file:")
-_SECRET_WORDS = (
-    "password",
-    "secret",
-    "token",
-    "key.pem",
-    "ssl.key",
-    "sasl.jaas",
-    "oauthbearer.config",
-    "certificate.pem",
-)
+_SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "sasl.jaas")
+# Options whose value may hold a secret, or stands next to one: not shown, but nobody is made to keep them apart.
+_HIDDEN_WORDS = (*_SECRET_WORDS, "token", "ssl.key", "oauthbearer.config", "certificate.pem")
 
 # librdkafka options that would break one of the two laws, or that have a name of their own here; with what to use instead.
 REFUSED_OPTIONS: Mapping[str, str] = {
@@ -43,22 +36,47 @@ REFUSED_OPTIONS: Mapping[str, str] = {
 }
 
 
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def unprotected(options: Mapping[str, object]) -> str | None:
+    """What is wrong where a password would go over the network as it is: SASL/PLAIN without TLS."""
+    for scope in ("consumer.", "producer."):
+        of_client = {**options} | {
+            name.removeprefix(scope): options[name] for name in options if name.startswith(scope)
+        }
+        protocol = str(of_client.get("security.protocol", "")).lower()
+        mechanism = str(of_client.get("sasl.mechanism", of_client.get("sasl.mechanisms", ""))).upper()
+        if protocol == "sasl_plaintext" and mechanism == "PLAIN":
+            return (
+                "sasl.mechanism PLAIN sends the password itself, and security.protocol SASL_PLAINTEXT does not encrypt "
+                "it: use SASL_SSL, or SCRAM-SHA-512"
+            )
+    return None
+
+
 def is_secret(name: str, value: object) -> bool:
     """Whether an option's value must never be shown; a reference to a secret may be."""
-    secret = any(word in name for word in _SECRET_WORDS)
-    return secret and not (isinstance(value, str) and value.startswith(_REFERENCES))
+    return any(word in name for word in _HIDDEN_WORDS) and not is_reference(value)
 
 
-def resolved(name: str, value: str | float | bool) -> str | int | float | bool:
+def must_be_apart(name: str, value: object) -> bool:
+    """Whether an option's value is a secret that a settings file must not hold itself."""
+    return any(word in name for word in _SECRET_WORDS) and not is_reference(value)
+
+
+def is_reference(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(_REFERENCES)
+
+
+def resolved(setting: str, value: str | float | bool) -> str | int | float | bool:
     """The value, or the secret that an ``env:`` or ``file:`` reference names. Raises ConfigurationError."""
-    if not isinstance(value, str) or not value.startswith(_REFERENCES):
+    if not isinstance(value, str) or not is_reference(value):
         return value
     kind, _, place = value.partition(":")
     try:
         return os.environ[place] if kind == "env" else Path(place).read_text(encoding="utf-8").strip()
     except KeyError:
-        raise ConfigurationError(
-            f"kafka.options.{name} names the environment variable {place}, which is not set"
-        ) from None
+        raise ConfigurationError(f"{setting} names the environment variable {place}, which is not set") from None
     except OSError as error:
-        raise ConfigurationError(f"kafka.options.{name} names the file {place}: {error.strerror}") from None
+        raise ConfigurationError(f"{setting} names the file {place}: {error.strerror}") from None

@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from worker.settings.loading import ENVIRONMENT_PREFIX
-from worker.settings.sections import Section, Settings
+from worker.settings.section import Section
+from worker.settings.sections import Settings
 
 _INTRODUCTION = """\
 # Settings
@@ -22,6 +23,9 @@ One TOML file, named by `--config` or `WORKER_CONFIG`, else `worker.toml` in the
 wins over the file: its name is `WORKER_`, the section, two underscores and the setting, such as
 `WORKER_KAFKA__BOOTSTRAP`. Lists and tables are JSON there: `WORKER_KAFKA__OPTIONS='{"security.protocol": "SSL"}'`.
 Paths in the file are relative to the file, paths in the environment to the current folder.
+
+Secrets stand in the environment or in files of their own, never in the settings file: `env:NAME` and `file:PATH` name
+where each is.
 
 `prediction-worker config show` prints what takes effect, secrets starred. `prediction-worker config check` tries it
 against schema, bundle and broker. Unknown settings are refused. So are options of librdkafka that would break a

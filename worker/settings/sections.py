@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.settings.options import REFUSED_OPTIONS, resolved
+from worker.settings.options import REFUSED_OPTIONS, resolved, unprotected
+from worker.settings.schema_registry import Registry
+from worker.settings.section import Section, Text
 
 Mode = Literal["exactly-once", "at-least-once"]
 Dialect = Literal["kafka", "connect", "spring"]
-Text = Annotated[str, Field(min_length=1)]
 
 LEAST_POLL_INTERVAL_MS = 10_000
 _SUFFIXES = {
@@ -26,10 +27,6 @@ _SUFFIXES = {
     "drift_alerts": "drift-alerts",
     "drift_state": "drift-state",
 }
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Kafka(Section):
@@ -53,6 +50,8 @@ class Kafka(Section):
         refused = [f"{n} can't be set here ({REFUSED_OPTIONS[b]})" for n, b in bare.items() if b in REFUSED_OPTIONS]
         if refused:
             raise ValueError("; ".join(refused))
+        if (problem := unprotected(options)) is not None:
+            raise ValueError(problem)
         interval = next((options[n] for n, b in bare.items() if b == "max.poll.interval.ms"), None)
         if interval is not None and int(interval) < LEAST_POLL_INTERVAL_MS:
             raise ValueError(
@@ -62,7 +61,7 @@ class Kafka(Section):
 
     def resolved_options(self) -> dict[str, str | int | float | bool]:
         """The options with ``env:`` and ``file:`` references replaced by the secrets that they name."""
-        return {name: resolved(name, value) for name, value in self.options.items()}
+        return {name: resolved(f"kafka.options.{name}", value) for name, value in self.options.items()}
 
 
 class Topics(Section):
@@ -225,11 +224,18 @@ class Settings(BaseSettings):
     kafka: Kafka
     topics: Topics
     event: Event
+    registry: Registry = Registry()
     model: Model
     delivery: Delivery = Delivery()
     dead_letters: DeadLetters = DeadLetters()
     drift: Drift = Drift()
     telemetry: Telemetry = Telemetry()
+
+    @model_validator(mode="after")
+    def _one_source_of_schemas(self) -> Self:
+        if self.registry.url and (self.event.schema_ids or self.event.framing == "raw"):
+            raise ValueError("registry.url goes with neither event.schema_ids nor event.framing = 'raw'")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -2,7 +2,8 @@
 
 The port may be reachable by anyone on the network, and a probe that gets no answer restarts the worker. Therefore one
 connection has a deadline as a whole, a request a small size, and their number a bound: when it is reached the oldest
-makes room, so that slow clients can't keep a probe out.
+makes room, so that slow clients can't keep a probe out. Metrics are written out anew a few times a second at most, so that
+scrapes in a row don't take the stream's time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from worker.telemetry.health import Probe
 MAX_CONNECTIONS = 32
 MAX_REQUEST_BYTES = 8_192
 DEADLINE_SECONDS = 5.0
+METRICS_SECONDS = 0.1
+"""How old the metrics of an answer may be."""
 _TEXT = "text/plain; charset=utf-8"
 
 _log = logging.getLogger(__name__)
@@ -51,8 +54,8 @@ class TelemetryServer:
         port: int,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        answers = {
-            "/metrics": lambda accept: _metrics(registry, accept),
+        answers: _Answers = {
+            "/metrics": _Metrics(registry),
             "/healthz": lambda _: _verdict(probe.unhealthy()),
             "/readyz": lambda _: _verdict(probe.unready()),
         }
@@ -83,9 +86,22 @@ _Answer = tuple[HTTPStatus, str, bytes]
 _Answers = Mapping[str, Callable[[str], _Answer]]
 
 
-def _metrics(registry: CollectorRegistry, accept: str) -> _Answer:
-    encode, content_type = choose_encoder(accept)
-    return HTTPStatus.OK, content_type, encode(registry)
+class _Metrics:
+    """Written out once for all who ask within ``METRICS_SECONDS`` for the same format."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._written: dict[str, tuple[float, bytes]] = {}  # by one of the few content types
+
+    def __call__(self, accept: str) -> _Answer:
+        encode, content_type = choose_encoder(accept)
+        with self._lock:
+            at, body = self._written.get(content_type, (float("-inf"), b""))
+            if time.monotonic() - at >= METRICS_SECONDS:
+                body = encode(self._registry)
+                self._written[content_type] = time.monotonic(), body
+        return HTTPStatus.OK, content_type, body
 
 
 def _verdict(problem: str | None) -> _Answer:

@@ -96,6 +96,8 @@ class InMemorySource:
     def _taken(self, limit: FetchLimit) -> list[Record]:
         """Within the limits, and at least one record if there is any; another partition comes first each time."""
         taken: list[Record] = []
+        if not limit.max_records:
+            return taken
         room = limit.max_bytes
         partitions = sorted(self._positions)
         turn = self._polls % len(partitions) if partitions else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from worker.errors import ConfigurationError
 from worker.telemetry.catalogue import CONSUMED, WORKER_METRICS
-from worker.telemetry.http import MAX_CONNECTIONS, TelemetryServer
+from worker.telemetry.http import MAX_CONNECTIONS, METRICS_SECONDS, TelemetryServer
 from worker.telemetry.instruments import Instruments
 
 
@@ -202,6 +203,26 @@ def test_garbage_does_no_harm(server: TelemetryServer, garbage: bytes) -> None:
         connection.sendall(garbage)
         assert b" 200 " not in read_all(connection)
     assert ask(server, "/healthz")[0].status == 200
+
+
+def test_a_flood_of_scrapes_is_answered_once(probe: StubProbe) -> None:
+    """Whoever asks for metrics again and again gets what was written out a moment before."""
+    registry = CollectorRegistry()
+    written = []
+
+    class Counted(Collector):
+        def collect(self) -> Iterable[Metric]:
+            written.append(1)
+            return []
+
+    with TelemetryServer(registry, probe, host="127.0.0.1", port=0) as server:
+        registry.register(Counted())
+        written.clear()
+        begun = time.monotonic()
+        for _ in range(2 * MAX_CONNECTIONS):
+            assert ask(server, "/metrics")[0].status == 200
+        seconds = time.monotonic() - begun
+    assert len(written) <= 2 + seconds / METRICS_SECONDS
 
 
 def test_a_taken_port_is_named_with_the_way_out(server: TelemetryServer, registry: CollectorRegistry) -> None:

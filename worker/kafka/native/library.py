@@ -53,6 +53,8 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "conf_set": (_INT, (_POINTER, _TEXT, _TEXT, _POINTER, _SIZE)),
     "conf_set_events": (None, (_POINTER, _INT)),
     "conf_set_log_cb": (None, (_POINTER, _POINTER)),
+    "conf_enable_sasl_queue": (None, (_POINTER, _INT)),
+    "sasl_background_callbacks_enable": (_POINTER, (_POINTER,)),
     "new": (_POINTER, (_INT, _POINTER, _POINTER, _SIZE)),
     "destroy": (None, (_POINTER,)),
     "event_type": (_INT, (_POINTER,)),

@@ -87,10 +87,14 @@ class NativeProducer:
             if library.conf_set(settings, name.encode(), text.encode(), ctypes.addressof(error), _TEXT_BYTES):
                 library.conf_destroy(settings)
                 raise _refused(error.value)
+        # Tokens are renewed while nobody polls: by librdkafka's own thread.
+        library.conf_enable_sasl_queue(settings, 1)
         handle = library.new(_PRODUCER, settings, ctypes.addressof(error), _TEXT_BYTES)
         if not handle:
             library.conf_destroy(settings)
             raise _refused(error.value)
+        if failed := library.sasl_background_callbacks_enable(handle):
+            library.error_destroy(failed)  # where there is no SASL, there is nothing to renew
         return int(handle)
 
 
