@@ -16,7 +16,7 @@ from worker.broker.process import OwnedProcess
 from worker.broker.scratch import ScratchDirectory
 
 VERSION = "3.0.9"
-SHA256 = ""
+SHA256 = "2b28181501a20cbf6efcd77f9b7153908fc01f3d3a7c32024c0bd9e1b04c8a43"
 RUNNER = f"apicurio-registry-app-{VERSION}-runner.jar"
 STARTUP_SECONDS = 120.0
 
