@@ -14,7 +14,7 @@ _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PR
 NOT_ALLOWED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "the ACLs of the topics; started again, we name the ones that are missing",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "the ACLs of the group; started again, we name the ones that are missing",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the ACLs of transactional ids: Write on those that begin with kafka.group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the ACLs of transactional ids; started again, we name the one that is missing",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the ACLs of the cluster",
 }
 

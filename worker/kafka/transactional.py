@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as Position
 
-from worker.errors import DeliveryAborted, TransportError
+from worker.errors import ConfigurationError, DeliveryAborted, TransportError
 from worker.kafka.errors import client, error_of, refused_for_good, stopping
 from worker.kafka.native.library import Library, handle_of
 from worker.kafka.native.outbox import Outbox
@@ -36,7 +36,7 @@ class TransactionalSink:
         self._producer = client(Producer, config)
         library = Library()
         self._outbox = Outbox(library, handle_of(library, self._producer))
-        self._initialise(clock, init_deadline_seconds)
+        self._initialise(config["transactional.id"], clock, init_deadline_seconds)
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
         producer = self._producer
@@ -57,7 +57,7 @@ class TransactionalSink:
         """Nothing is open between deliveries, so there is nothing to wait for."""
         self._outbox.close()
 
-    def _initialise(self, clock: Clock, deadline_seconds: float) -> None:
+    def _initialise(self, transactional_id: str, clock: Clock, deadline_seconds: float) -> None:
         """Take over our transactional id, which ends what a predecessor left open."""
         deadline = clock.monotonic() + deadline_seconds
         while True:
@@ -65,6 +65,12 @@ class TransactionalSink:
                 self._producer.init_transactions(5)
             except KafkaException as exception:
                 error = error_of(exception)
+                if error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+                    raise ConfigurationError(
+                        f"no ACL grants WRITE on transactional id {transactional_id}",
+                        hint="kafka-acls.sh --add --allow-principal User:NAME --operation Write --transactional-id GROUP- "
+                        "--resource-pattern-type prefixed; docs/security.md lists all that are needed",
+                    ) from None
                 if not error.retriable() or clock.monotonic() >= deadline:
                     raise stopping("init_transactions", error) from None
                 _LOG.warning("init_transactions: %s; trying again", error.str())

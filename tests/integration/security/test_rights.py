@@ -64,8 +64,8 @@ def test_transactional_ids_are_needed(bed: Bed) -> None:
     code, text = bed.says("run")
     assert code == ExitCode.CONFIGURATION, text
     (error,) = errors_in(text)
-    assert "Transactional Id authorization failed" in error
-    assert "Write on those that begin with kafka.group" in text
+    assert error.startswith(f"error: no ACL grants WRITE on transactional id {bed.group}-")
+    assert "--operation Write --transactional-id" in text
     assert "Traceback" not in text
     assert bed.predictions() == 0
 
