@@ -12,20 +12,26 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined]  # public, but not re-exported by name
 
 from worker.errors import ConfigurationError, TransportError, WorkerError
 from worker.kafka.errors import client, error_of
 
 # A broker that is there answers within milliseconds; whoever mistyped its address should not wait for long.
 FIRST_ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS, _SHORT_SECONDS = 0.05, 0.5
 # Trying again would end the same way.
 _REFUSED = {
     KafkaError._AUTHENTICATION: "sasl.mechanism, sasl.username and the secrets",  # noqa: SLF001 - a public code
     KafkaError._SSL: "security.protocol, ssl.ca.location and the certificates",  # noqa: SLF001
 }
+_MOCK = "mockCluster"
 Result = TypeVar("Result")
+
+
+def is_mock(cluster: ClusterMetadata) -> bool:
+    """Whether it is librdkafka's own, which never answers to some questions."""
+    return str(cluster.cluster_id).startswith(_MOCK)
 
 
 class Contact:
@@ -36,12 +42,23 @@ class Contact:
         self._said: list[KafkaError] = []
         self.admin = client(AdminClient, {**config, "error_cb": self._said.append})
 
-    def result(self, future: Future[Result]) -> Result:
-        """What the broker answered. Raises KafkaException for an error of its own.
+    def cluster(self) -> ClusterMetadata:
+        """Its topics, as far as we may see them.
 
         Raises ConfigurationError where it refuses our credentials or we its certificate, else TransportError where none
         answers within ``FIRST_ANSWER_SECONDS``.
         """
+        deadline = time.monotonic() + FIRST_ANSWER_SECONDS
+        while True:
+            try:
+                return self.admin.list_topics(timeout=_SHORT_SECONDS)
+            except KafkaException as exception:
+                self.admin.poll(0)
+                if any(error.code() in _REFUSED for error in self._said) or time.monotonic() > deadline:
+                    raise self._nobody(error_of(exception).str()) from None
+
+    def result(self, future: Future[Result]) -> Result:
+        """What the broker answered to a question. Raises KafkaException for an error of its own; otherwise as ``cluster``."""
         deadline = time.monotonic() + FIRST_ANSWER_SECONDS
         while not future.done():
             self.admin.poll(_LOOK_SECONDS)

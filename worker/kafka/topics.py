@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from worker.errors import ConfigurationError, TransportError
-from worker.kafka.contact import FIRST_ANSWER_SECONDS, Contact
+from worker.kafka.contact import FIRST_ANSWER_SECONDS, Contact, is_mock
 from worker.kafka.errors import client, error_of, stopping
 from worker.settings import Topics
 
@@ -25,16 +25,24 @@ LETTER_ROOM_BYTES = 65_536  # the headers that a dead letter may have: its own, 
 def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[str, int]:
     """Partitions of each topic that exists. Raises TransportError when no broker answers, ConfigurationError when it refuses us."""
     contact, names = Contact(config), list(topics)
+    cluster = contact.cluster()
+    known = {name: topic for name, topic in cluster.topics.items() if topic.error is None}
+    hidden = [name for name in names if name not in known]
+    if hidden and not is_mock(cluster):
+        _check_absent(contact, hidden)
+    return {name: len(known[name].partitions) for name in names if name in known}
+
+
+def _check_absent(contact: Contact, names: list[str]) -> None:
+    """Whether they are not there, or not shown to us: then ConfigurationError is raised."""
     futures = contact.admin.describe_topics(TopicCollection(names), request_timeout=FIRST_ANSWER_SECONDS)
-    counts = {}
-    for name in names:
+    for name, future in futures.items():
         try:
-            counts[name] = len(contact.result(futures[name]).partitions)
+            contact.result(future)
         except KafkaException as exception:
             error = error_of(exception)
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise stopping(f"looking at topic {name}", error) from None
-    return counts
 
 
 def needed_topics(topics: Topics, *, drift: bool) -> tuple[str, ...]:
