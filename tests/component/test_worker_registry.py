@@ -43,7 +43,7 @@ def observer() -> RecordingObserver:
 def worker(rig: Rig, registry: RegistryServer, observer: RecordingObserver) -> PredictionWorker:
     """Its time is the broker's, in which an empty poll lets its time-out pass."""
     clock = rig.kafka.clock
-    http = RegistryHttp(Registry(url=registry.url, timeout_seconds=0.3))
+    http = RegistryHttp(Registry(url=registry.url, timeout_seconds=30))
     lookup = RegistrySchemas(SchemaFiles(LOAN, {}), http.get, clock.monotonic)
     decoder = Decoder(LOAN, lambda batch: frame_detected(batch, lookup, 10_000))
     flow = dataclasses.replace(pipeline(StubPredictor(), rig.predictions, rig.letters), decoder=decoder)
@@ -68,7 +68,7 @@ def test_known_and_unknown(rig: Rig, registry: RegistryServer, worker: Predictio
     assert rig.refused() == [(0, n) for n in range(1, 10, 2)]
 
 
-@pytest.mark.parametrize("fault", ["silent", "nowhere", 401, 500])
+@pytest.mark.parametrize("fault", ["hangs up", "nowhere", 401, 500])
 def test_down(
     rig: Rig, registry: RegistryServer, worker: PredictionWorker, observer: RecordingObserver, fault: Fault | int
 ) -> None:

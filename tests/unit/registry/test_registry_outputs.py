@@ -13,7 +13,8 @@ SCHEMA = '{"type": "record", "name": "Prediction", "fields": []}'
 
 
 def settings(registry: RegistryServer, outputs: str) -> Registry:
-    return Registry.model_validate({"url": registry.url, "outputs": outputs, "timeout_seconds": 0.3})
+    timeout_seconds = 0.2 if registry.fault == "silent" else 30
+    return Registry.model_validate({"url": registry.url, "outputs": outputs, "timeout_seconds": timeout_seconds})
 
 
 def test_single_object(registry: RegistryServer) -> None:

@@ -30,10 +30,14 @@ def clock() -> ManualClock:
     return ManualClock(1_000.0)
 
 
+def asking(registry: RegistryServer, clock: ManualClock, timeout_seconds: float = 30) -> RegistrySchemas:
+    http = RegistryHttp(Registry(url=registry.url, timeout_seconds=timeout_seconds))
+    return RegistrySchemas(SchemaFiles(OWN, {}), http.get, clock.monotonic)
+
+
 @pytest.fixture
 def schemas(registry: RegistryServer, clock: ManualClock) -> RegistrySchemas:
-    http = RegistryHttp(Registry(url=registry.url, timeout_seconds=0.3))
-    return RegistrySchemas(SchemaFiles(OWN, {}), http.get, clock.monotonic)
+    return asking(registry, clock)
 
 
 def test_asked_once(registry: RegistryServer, schemas: RegistrySchemas) -> None:
@@ -76,9 +80,7 @@ def test_ids_that_can_not_be(registry: RegistryServer, schemas: RegistrySchemas)
     assert not registry.asked
 
 
-@pytest.mark.parametrize(
-    "fault", ["silent", "dripping", "oversized", "garbage", "hangs up", "nowhere", 401, 403, 404, 500, 302]
-)
+@pytest.mark.parametrize("fault", ["oversized", "garbage", "hangs up", "nowhere", 401, 403, 404, 500, 302])
 def test_a_registry_that_is_down_is_no_unknown_schema(
     registry: RegistryServer, schemas: RegistrySchemas, clock: ManualClock, fault: Fault | int
 ) -> None:
@@ -91,6 +93,14 @@ def test_a_registry_that_is_down_is_no_unknown_schema(
     registry.fault = None
     clock.advance(0.5)
     assert schemas(number).name == "Written"
+
+
+@pytest.mark.parametrize("fault", ["silent", "dripping"])
+def test_one_that_is_slow_is_none_either(registry: RegistryServer, clock: ManualClock, fault: Fault) -> None:
+    """An answer that does not come in time says nothing of the schema."""
+    registry.fault = fault
+    with pytest.raises(SchemaUnavailable, match=r"no answer in time; asked again after 0\.5 s"):
+        asking(registry, clock, timeout_seconds=0.2)(1)
 
 
 def test_left_alone(registry: RegistryServer, schemas: RegistrySchemas, clock: ManualClock) -> None:
