@@ -85,5 +85,6 @@ class Contact:
         reason = next(iter(telling), instead or "no connection")
         return TransportError(
             f"no broker answers at {self._bootstrap} ({reason})",
-            hint="check kafka.bootstrap; `prediction-worker broker` starts one for development",
+            hint="check kafka.bootstrap, and security.protocol under [kafka.options] where the broker wants one; "
+            "`prediction-worker broker` starts one for development",
         )

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 from worker.errors import ExitCode
 
 CLIENT_SECRET = "canary-Qm17-oauth"
-SHORT_SECONDS = 4
+SHORT_SECONDS = 10
 
 
 class MakeBed(Protocol):
@@ -97,7 +97,7 @@ def test_tokens_that_run_out(make_bed: MakeBed, secured: SecuredKafka) -> None:
         wait_until(lambda: all_predicted(5), 60)
         # Each worker has a consumer and a producer, whose tokens are renewed twice and more while nothing comes.
         issued = secured.tokens.issued
-        wait_until(lambda: secured.tokens.issued >= issued + 10 or not all(w.running for w in workers), 60)
+        wait_until(lambda: secured.tokens.issued >= issued + 8 or not all(w.running for w in workers), 60)
         for bed in beds:
             bed.write(5, 5)
         wait_until(lambda: all_predicted(10), 20)
