@@ -62,10 +62,11 @@ class Campaign:
         held = {m.client_id: {place.partition for place in m.assignment.topic_partitions} for m in members}
         return [worker for worker in self.fleet.running if behind & held.get(worker.name, set())]
 
-    def await_settled(self, seconds: float = 60.0) -> None:
+    def await_settled(self, seconds: float = 60.0, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Until every running worker is a member of the group and has its share of the partitions."""
 
         def settled() -> bool:
+            meanwhile()
             members = self.admin.describe_consumer_groups([self.topic])[self.topic].result(10).members
             holders = {m.client_id for m in members if m.assignment.topic_partitions}
             return holders == {worker.name for worker in self.fleet.running}

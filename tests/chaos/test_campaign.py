@@ -87,7 +87,8 @@ def _put_through(
         nemesis.strike(blow, portion)
     field.producer.append(len(field.stream))
     field.await_drained()
-    nemesis.tend()
+    # One that was paused last may only now learn that it is fenced, and end for a restart.
+    field.await_settled(meanwhile=nemesis.tend)
     field.await_that("all workers are ready", lambda: all(w.ready for w in field.fleet.running), 60)
     assert field.fleet.stop(GRACE_SECONDS) == [ExitCode.OK] * WORKERS
     verdict = field.verdict()
