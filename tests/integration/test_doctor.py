@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but
     ResourcePatternType,
     ResourceType,
 )
+from typer.testing import CliRunner, Result
 
 from tests.chaos.drift_field import SCHEMA, pack_readings
 from tests.conftest import MakeTopic
@@ -28,6 +27,7 @@ from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from worker.broker.apache import ApacheKafka
 from worker.broker.ports import free
+from worker.cli import app
 from worker.records import Record
 
 AUTHORISED = {
@@ -53,23 +53,16 @@ class Patient:
             "utf-8",
         )
 
-    def says(self, *command: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", *command],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
+    def says(self, *command: str) -> Result:
+        done = CliRunner().invoke(app, [*command, "--config", str(self.folder / "worker.toml")])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.output
         return done
 
     def findings(self, *options: str) -> tuple[int, list[dict[str, Any]]]:
         """The exit code, and what was found that is not fine."""
         done = self.says("doctor", "--json", *options)
         found = [json.loads(line) for line in done.stdout.splitlines()]
-        return done.returncode, [finding for finding in found if finding["level"] != "ok"]
+        return done.exit_code, [finding for finding in found if finding["level"] != "ok"]
 
 
 def at_home(folder: Path, bootstrap: str, topic: str) -> Patient:
@@ -95,7 +88,7 @@ def test_missing_topics_and_their_cure(patient: Patient) -> None:
     assert code == 1
     assert len(errors(found)) == 3
     assert {finding["fix"] for finding in errors(found)} == {"`prediction-worker topics create` makes what is missing"}
-    assert patient.says("topics", "create").returncode == 0
+    assert patient.says("topics", "create").exit_code == 0
     code, found = patient.findings()
     assert (code, errors(found)) == (0, [])
     assert [finding["check"] for finding in found] == ["model"]
@@ -107,7 +100,7 @@ def test_a_probe_leaves_nothing_behind(patient: Patient) -> None:
     patient.says("topics", "create")
     probe = f"{patient.topic}-probe"
     done = patient.says("doctor", "--probe", probe)
-    assert done.returncode == 0, done.stdout
+    assert done.exit_code == 0, done.stdout
     assert f"a record came through {probe} and back" in done.stdout
     assert "the broker's clock and ours differ by no more than" in done.stdout
     assert probe not in AdminClient({"bootstrap.servers": patient.bootstrap}).list_topics(timeout=10).topics
@@ -119,7 +112,7 @@ def test_nobody_answers(patient: Patient) -> None:
     """Without a broker that is the one error, and what needs none is looked at all the same."""
     patient.write(f"127.0.0.1:{free(1)[0]}")
     done = patient.says("doctor")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert lines[0] == ["check", "level", "finding", "fix"]
     assert [line[0] for line in lines if line[1] == "error"] == ["broker"]
@@ -133,7 +126,8 @@ def test_several_things_at_once(patient: Patient, kafka: KafkaUnderTest) -> None
     resource = ConfigResource(ConfigResource.Type.TOPIC, f"{patient.topic}.predictions")
     compacted = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
     resource.add_incremental_config(compacted)
-    AdminClient({"bootstrap.servers": kafka.bootstrap}).incremental_alter_configs([resource])[resource].result()
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.incremental_alter_configs([resource])[resource].result()
     produce_all(kafka.bootstrap, patient.topic, [Record("", i % 2, 0, 0, None, b"junk") for i in range(10)])
     (patient.folder / "bundle" / "manifest.json").unlink()
     code, found = patient.findings()
@@ -159,7 +153,7 @@ def test_what_the_authoriser_denies(apache_kafka: ApacheKafka, tmp_path: Path) -
     apache_kafka._properties |= AUTHORISED
     apache_kafka.start()
     patient = at_home(tmp_path, apache_kafka.bootstrap, "readings")
-    assert patient.says("topics", "create").returncode == 0
+    assert patient.says("topics", "create").exit_code == 0
     admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap})
     denied = AclBinding(
         ResourceType.TOPIC,

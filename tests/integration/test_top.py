@@ -41,6 +41,7 @@ ALERT: dict[str, Any] = {
     "window_end": 1_700_003_600_000,
     "statistic_name": "jensen-shannon",
     "statistic": 0.31,
+    "span": 1,
     "null_quantile": 0.05,
     "threshold": 0.05,
     "effect": 0.3,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from confluent_kafka.cimpl import TopicPartition as Position
 
 from worker.errors import TransportError
 from worker.kafka.config import admin_config
-from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.errors import asked, client, error_of, stopping
 from worker.kafka.topics import FIRST_ANSWER_SECONDS
 from worker.settings import Settings
 
@@ -103,10 +102,10 @@ class BrokerFacts:
 
     def topics(self, names: Sequence[str]) -> dict[str, TopicFacts | None]:
         """None: it exists, and may not be described. One that does not exist is left out. Raises TransportError."""
-        asked = self._admin.describe_topics(
+        futures = self._admin.describe_topics(
             TopicCollection(list(names)), include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
         )
-        found = {name: _answer(future, f"describing {name}") for name, future in asked.items()}
+        found = {name: _answer(future.result, f"describing {name}") for name, future in futures.items()}
         there = [name for name, answer in found.items() if not isinstance(answer, KafkaError)]
         settings = self._configs(ConfigResource.Type.TOPIC, there)
         facts: dict[str, TopicFacts | None] = {name: _topic(found[name], settings[name]) for name in there}
@@ -115,10 +114,13 @@ class BrokerFacts:
 
     def group(self, name: str) -> GroupFacts:
         """Raises TransportError."""
-        asked = self._admin.describe_consumer_groups(
-            [name], include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
-        )
-        found = _answer(asked[name], f"describing group {name}")
+        describe = self._admin.describe_consumer_groups
+
+        def answer() -> Any:
+            told = describe([name], include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS)
+            return told[name].result()
+
+        found = _answer(answer, f"describing group {name}")
         if isinstance(found, KafkaError):
             # Brokers of Kafka 4.0 say of a group that nobody has joined yet that it is not found.
             return GroupFacts("DEAD", 0, None, allowed=found.code() not in _DENIED)
@@ -127,8 +129,8 @@ class BrokerFacts:
 
     def newest_timestamp_ms(self, topic: str, partitions: int) -> int | None:
         """The highest record timestamp of a topic; None: it holds none. Raises TransportError."""
-        asked = {Position(topic, p): OffsetSpec.max_timestamp() for p in range(partitions)}  # type: ignore[no-untyped-call]  # the client leaves it untyped
-        futures = self._admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
+        wanted = {Position(topic, p): OffsetSpec.max_timestamp() for p in range(partitions)}  # type: ignore[no-untyped-call]  # the client leaves it untyped
+        futures = self._admin.list_offsets(wanted, request_timeout=TIMEOUT_SECONDS)
         try:
             found = [future.result().timestamp for future in futures.values()]
         except KafkaException as error:
@@ -139,10 +141,10 @@ class BrokerFacts:
         if not names:
             return {}
         resources = [ConfigResource(kind, name) for name in names]
-        asked = self._admin.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+        futures = self._admin.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
         found: dict[str, Mapping[str, str] | None] = {}
-        for resource, future in asked.items():
-            answer = _answer(future, f"reading the settings of {resource.name}")
+        for resource, future in futures.items():
+            answer = _answer(future.result, f"reading the settings of {resource.name}")
             denied = isinstance(answer, KafkaError)
             found[resource.name] = None if denied else {name: entry.value for name, entry in answer.items()}
         return found
@@ -160,10 +162,10 @@ class _Apis(logging.Logger):
             self.highest[int(number)] = int(highest)
 
 
-def _answer(future: Future[Any], call: str) -> Any:
+def _answer(question: Callable[[], Any], call: str) -> Any:
     """What was answered, or the KafkaError of what is not there or not permitted. Raises TransportError for any other."""
     try:
-        return future.result()
+        return asked(question, TIMEOUT_SECONDS)
     except KafkaException as exception:
         error = error_of(exception)
         if error.code() in _ABSENT | _DENIED | {KafkaError.GROUP_ID_NOT_FOUND}:

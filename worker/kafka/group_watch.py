@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from worker.errors import ConfigurationError
 from worker.kafka.config import admin_config, consumer_config
-from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.errors import asked, client, error_of, stopping
 from worker.kafka.topics import CREATE, partition_counts
 from worker.pipeline.partition_state import PartitionState
 from worker.settings import Settings
@@ -86,9 +86,12 @@ class GroupWatch:
             raise stopping(f"looking at group {self._group}", error_of(error)) from None
 
     def _described(self) -> tuple[str, list[Member]]:
-        asked = self._admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
+        def answer() -> Any:
+            told = self._admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
+            return told[self._group].result()
+
         try:
-            found = asked[self._group].result()
+            found = asked(answer, TIMEOUT_SECONDS)
         except KafkaException as error:
             if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
                 return "empty", []
@@ -120,6 +123,6 @@ class GroupWatch:
         }
 
     def _bounds(self, which: OffsetSpec) -> dict[int, int]:
-        asked = {Position(self._input, partition): which for partition in self._partitions}
-        found = self._admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
+        wanted = {Position(self._input, partition): which for partition in self._partitions}
+        found = self._admin.list_offsets(wanted, request_timeout=TIMEOUT_SECONDS)
         return {position.partition: int(future.result().offset) for position, future in found.items()}
