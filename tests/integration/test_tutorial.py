@@ -23,7 +23,6 @@ def done(folder: Path) -> tuple[int, str]:
     broker, telemetry = free(2)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(folder),
         "TMPDIR": str(folder),
         # The page has the usual ports, which may be in use here.
         "WORKER_BROKER_PORT": str(broker),
