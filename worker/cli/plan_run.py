@@ -103,7 +103,11 @@ def _show_plan(load: Load, settings: Settings | None, memory: Memory | None, *, 
             str(plan.most),
             f"a backlog of {plan.backlog:,} is gone in {load.catch_up_seconds:,.0f} s",
         ),
-        ("processes at least", str(plan.least), "one may go, another goes on"),
+        (
+            "processes at least",
+            str(plan.least),
+            "one may go, another goes on" if plan.least > 1 else "a second one would only stand by",
+        ),
         (
             "partitions",
             str(plan.partitions),

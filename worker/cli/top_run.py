@@ -125,6 +125,8 @@ def show_on_and_on(settings: Settings, metrics: Sequence[str], interval_seconds:
 
 
 def _latency(now: Scraped | None, before: Scraped | None) -> tuple[float | None, float | None]:
+    """Since the turn before; since the workers' start where nothing has come in between."""
     if now is None:
         return None, None
-    return quantile(now, before, 0.5), quantile(now, before, 0.99)
+    since = before if before and quantile(now, before, 0.5) is not None else None
+    return quantile(now, since, 0.5), quantile(now, since, 0.99)

@@ -17,13 +17,13 @@ TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """Sums over all series, from the start of the processes on. ``latency``: cumulative counts of ``event_end_to_end_seconds`` by
-    upper bound in seconds. ``busy_seconds``: of all stages; ``memory_bytes``: resident, of all processes.
+    """Sums over all series, since the processes started. ``busy_seconds``: of all stages. ``latency``: cumulative counts of
+    ``event_end_to_end_seconds`` by upper bound in seconds.
     """
 
     records: float = 0.0
     busy_seconds: float = 0.0
-    memory_bytes: float = 0.0
+    input_bytes: float = 0.0
     processes: float = 0.0
     latency: Mapping[float, float] = field(default_factory=dict)
 
@@ -49,7 +49,7 @@ def total_of(texts: Iterable[str]) -> Scraped:
     return Scraped(
         records=sums.get(c.CONSUMED.name, 0.0),
         busy_seconds=sums.get(f"{c.STAGE_DURATION.name}_sum", 0.0),
-        memory_bytes=sums.get("process_resident_memory_bytes", 0.0),
+        input_bytes=sums.get(c.INPUT_BYTES.name, 0.0),
         processes=sums.get(c.READY.name, 0.0),
         latency=dict(sorted(latency.items())),
     )

@@ -24,7 +24,8 @@ WORN = {**FINE, "id": "m01-2", "temperature_c": 88.0, "vibration_mm_s": 6.0, "ho
 
 @pytest.fixture(scope="session")
 def harness() -> worker.testing.WorkerHarness:
-    train.main()
+    if not train.BUNDLE.exists():
+        train.main()
     return worker.testing.harness(
         schema=train.HERE / "schemas" / "reading.avsc", bundle=train.BUNDLE, event_id="id", event_time="measured_at"
     )

@@ -31,6 +31,7 @@ def test_what_a_worker_serves() -> None:
     assert both is not None
     assert later is not None
     assert (first.records, first.processes) == (10, 1)
+    assert first.input_bytes == 1_234
     assert first.busy_seconds == pytest.approx(0.0195)
     assert both.records == 20
     assert quantile(first, None, 0.5) == 1.0
