@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ from worker.cli.options import DEFAULT_CONFIG, ConfigOption, settings_from
 from worker.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from worker.planning import Load
+    from worker.telemetry.scrape import Scraped
 
 PROBLEMS_FOUND = 1
+_RECORD_BYTES = 200
 
 
 def plan(
@@ -30,7 +32,10 @@ def plan(
     outage: Annotated[float, typer.Option(help="Seconds of the longest outage that is planned for.", min=0)] = 300,
     catch_up: Annotated[float, typer.Option(help="Seconds after it in which the lag must be gone.", min=1)] = 600,
     utilisation: Annotated[float, typer.Option(help="Share of a process's time at the peak.", min=0.05, max=1)] = 0.7,
-    record_bytes: Annotated[float, typer.Option(help="Size of a record on average.", min=1)] = 200,
+    record_bytes: Annotated[
+        float | None,
+        typer.Option(help="Size of a record on average.", show_default=f"as measured, or {_RECORD_BYTES}", min=1),
+    ] = None,
     partitions: Annotated[int | None, typer.Option(help="Those that the input has.", min=1)] = None,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Kubernetes manifests: a file, a folder, or - for stdin.")
@@ -53,40 +58,30 @@ def plan(
     Exit codes: 0 no contradiction was found, 1 one was.
     """
     from worker.cli.plan_run import run_plan
+    from worker.planning import Load
+    from worker.telemetry.scrape import scrape
 
     if rate is None and check is None:
         raise ConfigurationError("there is nothing to plan", hint="say --rate and --throughput, or --check FILE")
-    load = (
-        None
-        if rate is None
-        else _load(rate, throughput, metrics, outage=outage, catch_up=catch_up, utilisation=utilisation)
-    )
+    measured = scrape(metrics or [])
+    load = None
+    if rate is not None:
+        load = Load(rate, throughput or _throughput(measured, metrics or []), outage, catch_up, utilisation)
+    if record_bytes is None:
+        record_bytes = measured.input_bytes / measured.records if measured and measured.records else _RECORD_BYTES
     named = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     settings = None if named is None else settings_from(named)
     if run_plan(settings, load, record_bytes=record_bytes, partitions=partitions, check=check, json_lines=as_json):
         raise typer.Exit(PROBLEMS_FOUND)
 
 
-def _load(
-    rate: float,
-    throughput: float | None,
-    metrics: list[str] | None,
-    *,
-    outage: float,
-    catch_up: float,
-    utilisation: float,
-) -> Load:
-    from worker.planning import Load
-    from worker.telemetry.scrape import scrape
-
-    if throughput is None:
-        found = scrape(metrics or [])
-        if found is None:
-            raise ConfigurationError(
-                "no throughput is known" if not metrics else f"no metrics were to be had at {', '.join(metrics)}",
-                hint="say --throughput, or --metrics URL of a worker that has run under load",
-            )
-        if not found.busy_seconds:
-            raise ConfigurationError("those workers have not predicted anything yet", hint="let them, under load")
-        throughput = found.records / found.busy_seconds
-    return Load(rate, throughput, outage, catch_up, utilisation)
+def _throughput(measured: Scraped | None, urls: Sequence[str]) -> float:
+    """Events a second of one process that is never idle. Raises ConfigurationError."""
+    if measured is None:
+        raise ConfigurationError(
+            f"no metrics were to be had at {', '.join(urls)}" if urls else "no throughput is known",
+            hint="say --throughput, or --metrics URL of a worker that has run under load",
+        )
+    if not measured.busy_seconds:
+        raise ConfigurationError("those workers have not predicted anything yet", hint="let them, under load")
+    return measured.records / measured.busy_seconds
