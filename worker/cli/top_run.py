@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -111,6 +112,7 @@ def show_once(settings: Settings, metrics: Sequence[str], interval_seconds: floa
 
 def show_on_and_on(settings: Settings, metrics: Sequence[str], interval_seconds: float) -> None:
     """Until Ctrl-C or SIGTERM. A broker that is away for a while is said to be, and waited for."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what the client has to say would fall into the picture
     pause = threading.Event()
     with Watcher(settings, metrics) as watcher, Live(auto_refresh=False, screen=True) as live:
         snapshot = watcher.turn()

@@ -15,10 +15,10 @@ from confluent_kafka.cimpl import TopicPartition as Position
 from worker.errors import TransportError
 from worker.kafka.config import admin_config
 from worker.kafka.errors import asked, client, error_of, stopping
-from worker.kafka.topics import FIRST_ANSWER_SECONDS
 from worker.settings import Settings
 
 TIMEOUT_SECONDS = 10.0
+FIRST_ANSWER_SECONDS = 5.0  # whoever asks is waiting, and most often it is the address that is wrong
 _ABSENT = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - a public code
 _DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,

@@ -1,4 +1,9 @@
-"""A group and its topics at one moment, asked from outside: nobody joins, nothing is consumed or committed."""
+"""A group and its topics at one moment, asked from outside: nobody joins, nothing is consumed or committed.
+
+Each look has an admin client of its own, and asks for the topic's partitions first. In librdkafka 2.16 one that lives
+through the end of its broker keeps an old leader epoch, by which it is refused for good, and a group that is described
+while no broker answers can end the process (an assertion, ``eonce->refcnt > 0``).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ from worker.kafka.topics import CREATE, partition_counts
 from worker.pipeline.partition_state import PartitionState
 from worker.settings import Settings
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,9 @@ class GroupWatch:
     def __init__(self, settings: Settings) -> None:
         """Raises TransportError (no broker) and ConfigurationError (no input topic)."""
         self._group, self._input = settings.kafka.group, settings.topics.input
-        self._admin = client(AdminClient, admin_config(settings))
-        count = partition_counts(admin_config(settings), [self._input]).get(self._input)
-        if count is None:
+        self._admin_config = admin_config(settings)
+        if self._input not in partition_counts(self._admin_config, [self._input]):
             raise ConfigurationError(f"the input topic {self._input} does not exist", hint=f"`{CREATE}` creates it")
-        self._partitions = range(count)
         # What is committed, at once: a reader of committed records would be made to wait for open transactions.
         self._offsets = client(Consumer, consumer_config(settings) | {"isolation.level": "read_uncommitted"})
 
@@ -79,15 +82,18 @@ class GroupWatch:
 
     def look(self) -> GroupLook:
         """As of now. Raises TransportError, also for a broker that is only away for a moment."""
+        admin = client(AdminClient, self._admin_config)
         try:
-            state, members = self._described()
-            return GroupLook(state, members, self._progress())
+            topic = admin.list_topics(self._input, timeout=TIMEOUT_SECONDS).topics[self._input]
+            progress = self._progress(admin, range(len(topic.partitions)))
+            state, members = self._described(admin)
         except KafkaException as error:
             raise stopping(f"looking at group {self._group}", error_of(error)) from None
+        return GroupLook(state, members, progress)
 
-    def _described(self) -> tuple[str, list[Member]]:
+    def _described(self, admin: AdminClient) -> tuple[str, list[Member]]:
         def answer() -> Any:
-            told = self._admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
+            told = admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
             return told[self._group].result()
 
         try:
@@ -107,11 +113,17 @@ class GroupWatch:
         state = found.state if isinstance(found.state, ConsumerGroupState) else ConsumerGroupState.UNKNOWN
         return state.name.lower().replace("_", " "), sorted(members, key=lambda member: member.partitions or (1 << 31,))
 
-    def _progress(self) -> dict[int, Progress]:
+    def _progress(self, admin: AdminClient, partitions: range) -> dict[int, Progress]:
         """Committed offsets are asked for first, so that a lag is never negative."""
-        wanted = [Position(self._input, partition) for partition in self._partitions]
-        committed = {p.partition: p for p in self._offsets.committed(wanted, timeout=TIMEOUT_SECONDS)}
-        starts, ends = self._bounds(OffsetSpec.earliest()), self._bounds(OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client leaves them untyped
+        wanted = [Position(self._input, partition) for partition in partitions]
+        answered = asked(lambda: self._offsets.committed(wanted, timeout=TIMEOUT_SECONDS), TIMEOUT_SECONDS)
+        committed = {position.partition: position for position in answered}
+
+        def bounds(which: OffsetSpec) -> dict[int, int]:
+            found = admin.list_offsets(dict.fromkeys(wanted, which), request_timeout=TIMEOUT_SECONDS)
+            return {position.partition: int(future.result().offset) for position, future in found.items()}
+
+        starts, ends = bounds(OffsetSpec.earliest()), bounds(OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client leaves them untyped
         return {
             partition: Progress(
                 committed=committed[partition].offset,
@@ -119,10 +131,5 @@ class GroupWatch:
                 end=ends[partition],
                 stopped=PartitionState.read(committed[partition].metadata or "").counters.tripped,
             )
-            for partition in self._partitions
+            for partition in partitions
         }
-
-    def _bounds(self, which: OffsetSpec) -> dict[int, int]:
-        wanted = {Position(self._input, partition): which for partition in self._partitions}
-        found = self._admin.list_offsets(wanted, request_timeout=TIMEOUT_SECONDS)
-        return {position.partition: int(future.result().offset) for position, future in found.items()}
