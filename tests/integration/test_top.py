@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -60,11 +61,7 @@ def config(kafka: KafkaUnderTest, make_topic: MakeTopic, tmp_path: Path) -> Path
     topic = make_topic(partitions=2)
     create_topics(kafka.bootstrap, {f"{topic}.dlq": 2, f"{topic}.drift-alerts": 1})
     path = tmp_path / "worker.toml"
-    path.write_text(
-        f'[kafka]\nbootstrap = "{kafka.bootstrap}"\ngroup = "{topic}-worker"\n[topics]\ninput = "{topic}"\n'
-        '[event]\nschema = "none.avsc"\n[model]\nbundle = "none"\n[telemetry]\nport = 0\n',
-        "utf-8",
-    )
+    path.write_text(settings_text(kafka.bootstrap, topic), "utf-8")
     produce_all(kafka.bootstrap, topic, [Record("", i % 2, 0, 0, None, b"v") for i in range(100)])
     records = [Record(topic, 0, i, 0, None, b"v") for i in range(3)]
     refusals = [Refusal(row, Stage.VALIDATE, Reason.BELOW_MINIMUM, "a rule", "age") for row in range(3)]
@@ -80,6 +77,13 @@ def config(kafka: KafkaUnderTest, make_topic: MakeTopic, tmp_path: Path) -> Path
     alert = AnySchema.of(output_schema("drift_alert")).write(ALERT)
     produce_all(kafka.bootstrap, f"{topic}.drift-alerts", [Record("", 0, 0, 0, b"k", alert)])
     return path
+
+
+def settings_text(bootstrap: str, topic: str) -> str:
+    return (
+        f'[kafka]\nbootstrap = "{bootstrap}"\ngroup = "{topic}-worker"\n[topics]\ninput = "{topic}"\n'
+        '[event]\nschema = "none.avsc"\n[model]\nbundle = "none"\n[telemetry]\nport = 0\n'
+    )
 
 
 @contextmanager
@@ -130,36 +134,53 @@ def test_a_group_that_nobody_has_joined(config: Path) -> None:
     assert {row["host"] for row in found["partitions"]} == {""}
 
 
+class Screen:
+    """``top`` on a terminal of its own, and what it has drawn."""
+
+    def __init__(self, config: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "160", "LINES": "50"}
+        self.process = subprocess.Popen(
+            command(config), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def shows(self, *texts: str, never: str = "\0") -> None:
+        """Returns once a whole picture has all of these, and not the other."""
+        deadline = time.monotonic() + 60
+        while not any(
+            all(t in one for t in texts) and never not in one for one in self.seen.split("prediction-worker top")[1:-1]
+        ):
+            assert time.monotonic() < deadline, self.seen[-3_000:]
+            assert self._read(), self.seen[-3_000:]
+
+    def ends(self) -> int:
+        """Ctrl-C, and the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        while self._read():
+            pass
+        return self.process.wait(20)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        os.close(self._ours)
+
+    def _read(self) -> bool:
+        """False at the end, which Linux tells of a terminal by an error."""
+        try:
+            more = os.read(self._ours, 65_536)
+        except OSError:
+            return False
+        self.seen += more.decode("utf-8", "replace")
+        return bool(more)
+
+
 def test_the_live_screen(config: Path) -> None:
     """On a terminal the picture is drawn until Ctrl-C, which ends it cleanly and gives the screen back."""
-    ours, theirs = pty.openpty()
-    seen = bytearray()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "160", "LINES": "50"}
-    process = subprocess.Popen(
-        command(config), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-    )
-    os.close(theirs)
-    try:
-        while b"Ctrl-C ends it" not in seen:
-            seen += os.read(ours, 65_536)
-        process.send_signal(signal.SIGINT)
-        while (more := _read(ours)) != b"":
-            seen += more
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait(10)
-        os.close(ours)
-    text = seen.decode("utf-8", "replace")
-    assert "below_minimum" in text
-    assert "1 episode of drift open" in text
-    assert "Traceback" not in text
-    assert text.rstrip().endswith("\x1b[?25h") or "\x1b[?1049l" in text
-
-
-def _read(descriptor: int) -> bytes:
-    """Empty at the end, which Linux tells of a terminal by an error."""
-    try:
-        return os.read(descriptor, 65_536)
-    except OSError:
-        return b""
+    with contextlib.closing(Screen(config)) as screen:
+        screen.shows("below_minimum", "1 episode of drift open", "Ctrl-C ends it")
+        assert screen.ends() == 0
+    assert "\x1b[?1049l" in screen.seen
+    assert "Traceback" not in screen.seen
