@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner, Result
 
 from tests.unit.planning.samples import autoscaler, changed, deployment
+from tests.unit.telemetry.test_metrics import REPORT, HandMoved
 from worker.cli import app, guarded
+from worker.clock import SystemClock
 from worker.errors import ConfigurationError, ExitCode
+from worker.telemetry.health import ProcessHealth
+from worker.telemetry.http import TelemetryServer
+from worker.telemetry.metrics import Build, MetricsObserver
 
 SETTINGS = """
 kafka = { bootstrap = "broker:9092", group = "loans-worker" }
@@ -49,6 +55,21 @@ def test_a_plan_with_settings() -> None:
     assert rows["processes at the peak"] == "3"
     assert rows["terminationGracePeriodSeconds"] == "30"
     assert rows["memory of a process"].endswith(" MiB")
+
+
+def test_a_throughput_that_is_measured() -> None:
+    """What one process can do is what workers under load did in the time of their stages; so is a record's size."""
+    registry = CollectorRegistry()
+    observer = MetricsObserver(registry, Build("1", "m", "1", "exactly-once"), unix_time=HandMoved())
+    Path("worker.toml").write_text(SETTINGS, "utf-8")
+    with TelemetryServer(registry, ProcessHealth(SystemClock()), host="127.0.0.1", port=0) as server:
+        options = ("--rate", "20000", "--metrics", f"http://127.0.0.1:{server.port}/metrics", "--json")
+        assert isinstance(run(*options).exception, ConfigurationError)  # nothing has been predicted yet
+        observer.delivered(REPORT)
+        shown = json.loads(run(*options).stdout)
+        given = json.loads(run(*options, "--record-bytes", "200").stdout)
+    assert shown["load"]["per_process"] == pytest.approx(10 / 0.0195)
+    assert given["memory"]["prefetch"] < shown["memory"]["prefetch"]  # the records are of 123 bytes
 
 
 def manifests(*documents: object, settings: str = SETTINGS) -> str:
