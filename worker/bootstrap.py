@@ -67,6 +67,7 @@ class Prepared:
     limits: LimitPolicy
     batching: BatchingPolicy
     served_by: ServedBy
+    warnings: tuple[str, ...] = ()  # of the bundle; they have been logged
 
     @property
     def drift(self) -> bool:
@@ -92,7 +93,9 @@ def prepare(settings: Settings) -> Prepared:
     predictor.check_golden()
     served_by = ServedBy(bundle.manifest.name, bundle.manifest.version, bundle.digest)
     sketching = _sketching(settings, schema, bundle)
-    return assemble(settings, schema, predictor, served_by, lengths=bundle.manifest.lengths, sketching=sketching)
+    lengths = bundle.manifest.lengths
+    prepared = assemble(settings, schema, predictor, served_by, lengths=lengths, sketching=sketching)
+    return dataclasses.replace(prepared, warnings=tuple(bundle.warnings))
 
 
 def assemble(

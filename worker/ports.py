@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.columns import Columns, Scores
-from worker.records import Committable, OutgoingBatch, RecordBatch, Refusals, TopicPartition
+from worker.records import Committable, HeaderColumns, OutgoingBatch, RecordBatch, Refusals, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What became of one delivered batch; seconds are durations."""
+    """What became of one delivered batch; seconds are durations. ``headers``: of its records, as they came."""
 
     records: int
     predictions: int
@@ -120,6 +120,7 @@ class BatchReport:
     count_seconds: float
     deliver_seconds: float
     lag: Mapping[TopicPartition, int]
+    headers: HeaderColumns = field(default_factory=HeaderColumns.none, repr=False, compare=False)
 
 
 class Observer(Protocol):

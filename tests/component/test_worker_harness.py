@@ -106,6 +106,18 @@ def test_counting(tmp_path: Path) -> None:
     assert sum(r.next - r.first for sketch in result.sketches for r in sketch.ranges) == len(features) + 1
 
 
+def test_counting_by_event_time(tmp_path: Path) -> None:
+    """Events count in the windows of their own time, whatever year it is; the broker in memory knows of none."""
+    packed(tmp_path / "loans", profile=TrainingRows(profiled_rows()))
+    timed = LOAN.read_text().replace('"fields": [', '"fields": [{"name": "at", "type": "long"},')
+    harness = worker.testing.harness(schema=timed, bundle=tmp_path / "loans", event_time="at")
+    harness.kafka.clock.advance(1)  # from now on records have a Kafka timestamp, of 1970
+    times = (1_000_000_800_000, 1_750_000_000_000, 4_000_000_000_000)
+    result = harness.run([{**GOOD, "at": time} for time in times])
+    windows = {start: (records, late) for (_, start), (records, late, _) in added(result.sketches).items()}
+    assert windows == {time // 3_600_000 * 3_600_000: (1, 0) for time in times}
+
+
 def profiled_rows() -> Columns:
     """With a column that the model does not take."""
     random = np.random.default_rng(1)

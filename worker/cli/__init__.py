@@ -12,10 +12,15 @@ import typer
 from worker import __version__
 from worker.cli import config, dlq, drift, model, topics
 from worker.cli.broker import broker
+from worker.cli.completion import completion
 from worker.cli.demo import demo
+from worker.cli.doctor import doctor
+from worker.cli.init import init
 from worker.cli.inspect import inspect
 from worker.cli.monitor import monitor
+from worker.cli.plan import plan
 from worker.cli.run import run
+from worker.cli.top import top
 from worker.errors import ConfigurationError, ExitCode, WorkerError
 
 app = typer.Typer(
@@ -30,6 +35,11 @@ app.command()(monitor)
 app.command()(demo)
 app.command()(broker)
 app.command()(inspect)
+app.command()(init)
+app.command()(doctor)
+app.command()(top)
+app.command()(plan)
+app.command()(completion)
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 app.add_typer(dlq.app, name="dlq")

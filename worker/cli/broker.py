@@ -19,7 +19,9 @@ class _Stop(BaseException):
 
 
 def broker(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 9092,
+    port: Annotated[
+        int, typer.Option(envvar="WORKER_BROKER_PORT", help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+    ] = 9092,
     data: Annotated[
         Path | None,
         typer.Option(

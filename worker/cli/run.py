@@ -12,6 +12,7 @@ from worker.cli.options import ConfigOption, settings_from
 from worker.cli.stopping import StopOnSignals
 
 if TYPE_CHECKING:
+    from worker.ports import Observer
     from worker.settings import Settings
 
 
@@ -64,6 +65,7 @@ def _work(settings: Settings, *, alone: bool) -> None:
     from worker.telemetry.logging_observer import LoggingObserver
     from worker.telemetry.metrics import Build, MetricsObserver
     from worker.telemetry.observers import Observers
+    from worker.telemetry.tracing import tracing_of
 
     clock = SystemClock()
     health = ProcessHealth(clock)
@@ -78,6 +80,8 @@ def _work(settings: Settings, *, alone: bool) -> None:
         model = prepared.served_by
         build = Build(__version__, model.name, model.version, settings.delivery.mode)
         metrics = MetricsObserver(registry, build, unix_time=time.time)
-        worker = bootstrap.connect(settings, prepared, Observers([health, metrics, LoggingObserver(clock)]))
+        tracing = tracing_of(os.environ, settings.kafka.group, settings.topics.input)
+        observers: list[Observer] = [health, metrics, LoggingObserver(clock), *([tracing] if tracing else [])]
+        worker = bootstrap.connect(settings, prepared, Observers(observers))
         stop.loop = worker
         worker.run()

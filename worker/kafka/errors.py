@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ NOT_ALLOWED = {
 
 
 Client = TypeVar("Client")
+Answer = TypeVar("Answer")
+_AGAIN_SECONDS = 0.2
 
 
 def client(make: Callable[[dict[str, Any]], Client], config: Mapping[str, Any]) -> Client:
@@ -55,6 +58,18 @@ _MOVING = {
 def is_passing(error: KafkaError) -> bool:
     """Whether a question that was answered so may be asked again."""
     return not error.fatal() and error.code() in _MOVING
+
+
+def asked(question: Callable[[], Answer], seconds: float) -> Answer:
+    """The answer, asked for again while the broker is moving something, for at most so long. Raises KafkaException."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return question()
+        except KafkaException as exception:
+            if not is_passing(error_of(exception)) or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def refused_for_good(error: KafkaError) -> bool:

@@ -40,7 +40,7 @@ from worker.testing.source import InMemorySource
 
 Given = Mapping[str, Any] | bytes | Record | None
 # The broker in memory has a clock of its own, which knows nothing of when events are said to have happened.
-_ANY_SKEW_SECONDS = 1e9
+_ANY_SKEW_SECONDS = 1e12
 _NO_BUNDLE = Path("no-bundle")
 _UNNAMED = ServedBy("predictor", "0.0.0", "0" * 64)
 
