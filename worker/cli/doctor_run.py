@@ -28,6 +28,7 @@ from worker.kafka.probe import probe, try_transaction
 from worker.kafka.resume import stopped_partitions
 from worker.kafka.spans import TopicReader
 from worker.records import RecordBatch
+from worker.registry.outputs import check_registry
 from worker.settings import Settings
 
 
@@ -91,8 +92,11 @@ def _delivery(settings: Settings, probe_topic: str | None) -> Iterator[Finding]:
 
 
 def _registry(settings: Settings) -> Iterator[Finding]:
-    """Where writer schemas come from; that they can be read has been seen with the model."""
-    if settings.event.framing == "raw":
+    """Where writer schemas come from; that they can be read has been seen with the model. Raises WorkerError."""
+    if settings.registry.url:
+        check_registry(settings.registry)
+        yield ok("registry", f"{settings.registry.url} answers")
+    elif settings.event.framing == "raw":
         yield ok("registry", "none: values are bytes of the schema alone (event.framing is raw)")
     else:
         files = settings.event.schema_ids or settings.event.schema_file.parent / "ids.toml"
