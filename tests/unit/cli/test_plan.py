@@ -10,6 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner, Result
 
+from tests.support.waiting import wait_until
 from tests.unit.planning.samples import autoscaler, changed, deployment
 from tests.unit.telemetry.test_metrics import REPORT, HandMoved
 from worker.cli import app, guarded
@@ -66,6 +67,7 @@ def test_a_throughput_that_is_measured() -> None:
         options = ("--rate", "20000", "--metrics", f"http://127.0.0.1:{server.port}/metrics", "--json")
         assert isinstance(run(*options).exception, ConfigurationError)  # nothing has been predicted yet
         observer.delivered(REPORT)
+        wait_until(lambda: run(*options).exit_code == 0, 10)  # metrics are rendered at most ten times a second
         shown = json.loads(run(*options).stdout)
         given = json.loads(run(*options, "--record-bytes", "200").stdout)
     assert shown["load"]["per_process"] == pytest.approx(10 / 0.0195)
