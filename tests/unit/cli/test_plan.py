@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,6 @@ import yaml
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner, Result
 
-from tests.support.waiting import wait_until
 from tests.unit.planning.samples import autoscaler, changed, deployment
 from tests.unit.telemetry.test_metrics import REPORT, HandMoved
 from worker.cli import app, guarded
@@ -58,16 +59,22 @@ def test_a_plan_with_settings() -> None:
     assert rows["memory of a process"].endswith(" MiB")
 
 
+@contextlib.contextmanager
+def served(registry: CollectorRegistry) -> Iterator[tuple[str, ...]]:
+    """Options that name its metrics, on a server of their own: it renders them ten times a second at most."""
+    with TelemetryServer(registry, ProcessHealth(SystemClock()), host="127.0.0.1", port=0) as server:
+        yield ("--rate", "20000", "--metrics", f"http://127.0.0.1:{server.port}/metrics", "--json")
+
+
 def test_a_throughput_that_is_measured() -> None:
     """What one process can do is what workers under load did in the time of their stages; so is a record's size."""
     registry = CollectorRegistry()
     observer = MetricsObserver(registry, Build("1", "m", "1", "exactly-once"), unix_time=HandMoved())
     Path("worker.toml").write_text(SETTINGS, "utf-8")
-    with TelemetryServer(registry, ProcessHealth(SystemClock()), host="127.0.0.1", port=0) as server:
-        options = ("--rate", "20000", "--metrics", f"http://127.0.0.1:{server.port}/metrics", "--json")
+    with served(registry) as options:
         assert isinstance(run(*options).exception, ConfigurationError)  # nothing has been predicted yet
-        observer.delivered(REPORT)
-        wait_until(lambda: run(*options).exit_code == 0, 10)  # metrics are rendered at most ten times a second
+    observer.delivered(REPORT)
+    with served(registry) as options:
         shown = json.loads(run(*options).stdout)
         given = json.loads(run(*options, "--record-bytes", "200").stdout)
     assert shown["load"]["per_process"] == pytest.approx(10 / 0.0195)
