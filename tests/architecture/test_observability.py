@@ -55,7 +55,7 @@ def queries(board: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Where each stands, and its expression: panels, annotations, variables."""
     for panel in panels(board):
         yield from ((panel["title"], target["expr"]) for target in panel["targets"])
-    yield from ((mark["name"], mark["expr"]) for mark in board["annotations"]["list"])
+    yield from ((mark["name"], mark["target"]["expr"]) for mark in board["annotations"]["list"])
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             (series,) = re.findall(r"^label_values\((\w+), \w+\)$", variable["query"])

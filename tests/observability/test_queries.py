@@ -16,7 +16,7 @@ from worker.broker.apache import ApacheKafka
 from worker.demo import figures, stage
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(600)]
-FLIGHTS, RATE = 30_000, 750.0
+FLIGHTS, RATE = 284_821, 6_000.0
 READY_SECONDS = 120.0
 FLOW_SECONDS = FLIGHTS / RATE + 120.0
 # Short windows, since the whole run is shorter than a dashboard's.
@@ -25,7 +25,7 @@ VARIABLES = {"$__rate_interval": "5s", "$__range": "1m", "$job": ".+"}
 
 @pytest.fixture(scope="module")
 def scraped(at_length: None, program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """After 33 days of flights through two workers and a monitor, while they are still running."""
+    """After ten months of flights through two workers and a monitor, while they are still running."""
     server, folder = program("prometheus"), tmp_path_factory.mktemp("observability")
     stage.pack_bundle(folder)
     with ApacheKafka() as broker:
