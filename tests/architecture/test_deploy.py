@@ -282,7 +282,9 @@ def test_the_image_is_small_and_unprivileged(pod: dict[str, Any]) -> None:
 
 
 def test_the_image_gets_what_its_build_copies() -> None:
-    """Every file that the Dockerfile copies is there, and .dockerignore lets it through."""
+    """Every file that the Dockerfile copies is there, .dockerignore lets it through, and what is shipped is the wheel's."""
     copied = [n for line in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE) for n in line.split()]
     let_through = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert [name for name in copied if not (ROOT / name).exists() or f"!{name}" not in let_through] == []
+    # Not isolated, Python would find the sources in the build folder, which the image does not have.
+    assert "python -I -c 'from worker.shipped" in DOCKERFILE
