@@ -8,10 +8,11 @@ COPY worker worker
 COPY schemas schemas
 COPY examples examples
 # /opt/shipped: the schemas and the flights example within the package, by a name without Python's version in it.
+# -I: of the package that was installed, not of the sources beside.
 RUN python -m venv --without-pip /opt/venv \
  && python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && python -m pip --python /opt/venv/bin/python install --no-cache-dir --constraint constraints.txt /wheels/*.whl \
- && ln -s "$(/opt/venv/bin/python -c 'from worker.shipped import shipped; print(shipped("examples").parent)')" /opt/shipped
+ && ln -s "$(/opt/venv/bin/python -I -c 'from worker.shipped import shipped; print(shipped("examples").parent)')" /opt/shipped
 
 FROM python:${PYTHON_VERSION}-slim
 LABEL org.opencontainers.image.title="prediction-worker" \

@@ -7,10 +7,11 @@ PEERS := .venv-peers
 PEER_PACKAGES := evidently==0.7.23 nannyml==0.13.1 river==0.26.1 'pandas<3' numpy scipy rich pytest hypothesis fastavro
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo broker test test-fast coverage lint format types check bench bench-peers fuzz chaos security-test registry-test sbom up down clean constraints
+.PHONY: help setup demo broker test test-fast coverage lint format types check bench bench-peers fuzz chaos
+.PHONY: security-test registry-test sbom observability-test compose-test up down clean constraints
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once, about a minute) ..."
@@ -80,6 +81,13 @@ sbom: $(READY)  ## What the program is made of when installed, as CycloneDX: sbo
 
 chaos: $(READY)  ## The long campaign: kill -9, pauses and rolling restarts, checked record by record
 	@$(BIN)/python -m pytest tests/chaos --chaos-long -s
+
+observability-test: $(READY)  ## Every query and alert on a real Prometheus; needs prometheus, promtool and npm
+	@$(BIN)/python -m pytest tests/observability --observability
+
+compose-test: $(READY)  ## Docker Compose on a Docker Engine of its own; needs root, docker.io, iptables, debootstrap and Go
+	@$(BIN)/python -m tests.deploy.compose.images
+	@unshare --net $(BIN)/python -m pytest tests/deploy/compose --compose
 
 up:  ## The whole system with Docker Compose
 	docker compose up --build --detach

@@ -23,6 +23,10 @@ class MakeTopic(Protocol):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-long", action="store_true", help="run the chaos tests as a campaign, not in short form")
+    parser.addoption(
+        "--observability", action="store_true", help="run those on Prometheus; without it, what can't be run is skipped"
+    )
+    parser.addoption("--compose", action="store_true", help="run Docker Compose; `make compose-test` says where")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker

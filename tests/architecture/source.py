@@ -64,7 +64,7 @@ def documents() -> list[Path]:
     """All Markdown files that people read."""
     found = [
         *ROOT.glob("*.md"),
-        *(p for top in ("docs", "k8s", "examples", "bench") for p in (ROOT / top).rglob("*.md")),
+        *(p for top in ("docs", "k8s", "examples", "bench", "observability") for p in (ROOT / top).rglob("*.md")),
     ]
     return sorted(found)
 

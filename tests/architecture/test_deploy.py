@@ -194,16 +194,76 @@ def test_compose_waits_for_what_it_needs() -> None:
             assert how["condition"] != "service_healthy" or "test" in services[name]["healthcheck"]
     assert set(services["worker"]["depends_on"]) == {"topics", "bundle"}
     assert services["worker"]["deploy"]["replicas"] == 2
-    volumes = {v.partition(":")[0] for service in services.values() for v in service.get("volumes", ())}
-    assert volumes == set(COMPOSE["volumes"])
+    mounted = {v.partition(":")[0] for service in services.values() for v in service.get("volumes", ())}
+    files = {name for name in mounted if name.startswith("./")}
+    assert mounted - files == set(COMPOSE["volumes"])
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def test_compose_is_confined() -> None:
+    """Every container has no capability, gains no privilege, is nobody's root, is bounded, and says whether it is well."""
+    for name, service in COMPOSE["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        limits = service["deploy"]["resources"]["limits"]
+        assert limits["cpus"], name
+        assert limits["memory"], name
+        assert service["image"] == IMAGE or not service["user"].startswith("0"), name
+        assert service["image"].startswith("apache") or service.get("read_only") or name == "registry", name
+        lasts = service.get("restart") != "no"
+        assert not lasts or service["image"] == IMAGE or "test" in service["healthcheck"], name
+
+
+def test_compose_speaks_tls() -> None:
+    """The worker of the profile has the others' settings, but for the listener with TLS and the certificate by which it knows it."""
+    services = COMPOSE["services"]
+    environment, plain = services["worker-tls"]["environment"], services["worker"]["environment"]
+    different = {name for name in environment if environment[name] != plain.get(name)}
+    assert different == {"WORKER_KAFKA__BOOTSTRAP", "WORKER_KAFKA__OPTIONS"}
+    settings = load_settings(None, environment)
+    kafka = services["kafka"]["environment"]
+    assert f"TLS://{settings.kafka.bootstrap}" in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert "TLS:SSL" in kafka["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+    authority = Path(str(settings.kafka.options["ssl.ca.location"]))
+    assert f"certificates:{authority.parent}:ro" in services["worker-tls"]["volumes"]
+    (written,) = re.findall(r"-file (\S+)$", services["certificates"]["command"][0], re.MULTILINE)
+    assert Path(written).name == authority.name
+    assert f"certificates:{Path(written).parent}" in services["certificates"]["volumes"]
+    # Whoever trusts the broker does not get its key.
+    assert not any(volume.startswith("keys:") for volume in services["worker-tls"]["volumes"])
+
+
+def test_compose_is_observed(container: dict[str, Any]) -> None:
+    """Prometheus scrapes every worker and the monitor at the port that they listen on, and everybody finds their files."""
+    services = COMPOSE["services"]
+    (scrape,) = observed("prometheus.yml")["scrape_configs"]
+    (names,) = scrape["dns_sd_configs"]
+    assert scrape["job_name"] == services["worker"]["environment"]["WORKER_KAFKA__GROUP"]
+    roles = [name for name, s in services.items() if s["image"] == IMAGE and s.get("restart") != "no"]
+    assert names["names"] == roles
+    assert [names["port"]] == [port["containerPort"] for port in container["ports"]]
+    (alerts,) = observed("prometheus.yml")["alerting"]["alertmanagers"]
+    assert [config["targets"] for config in alerts["static_configs"]] == [["alertmanager:9093"]]
+    (source,) = observed("grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = observed("grafana/provisioning/dashboards/prediction-worker.yml")["providers"]
+    dashboards = provider["options"]["path"]
+    assert f"./observability/dashboards:{dashboards}:ro" in services["grafana"]["volumes"]
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (ROOT / "observability/dashboards" / Path(home).relative_to(dashboards)).is_file()
+
+
+def observed(path: str) -> Any:
+    return yaml.safe_load((ROOT / "observability" / path).read_text("utf-8"))
 
 
 def test_versions_agree(container: dict[str, Any]) -> None:
     """One version of the worker, one of Kafka, and a Python that the project supports, wherever they are named."""
     assert container["image"] == IMAGE
-    ours = {name: service["image"] for name, service in COMPOSE["services"].items() if name != "kafka"}
-    assert set(ours.values()) == {IMAGE}
-    assert COMPOSE["services"]["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    images = {service["image"] for service in COMPOSE["services"].values()}
+    assert {image for image in images if image.startswith("prediction-worker")} == {IMAGE}
+    assert {image for image in images if image.startswith("apache/")} == {f"apache/kafka:{KAFKA_VERSION}"}
+    assert [image for image in images if not re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", image)] == []
     assert f'image.version="{__version__}"' in DOCKERFILE
     (python,) = re.findall(r"^ARG PYTHON_VERSION=([\d.]+)$", DOCKERFILE, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -222,7 +282,9 @@ def test_the_image_is_small_and_unprivileged(pod: dict[str, Any]) -> None:
 
 
 def test_the_image_gets_what_its_build_copies() -> None:
-    """Every file that the Dockerfile copies is there, and .dockerignore lets it through."""
+    """Every file that the Dockerfile copies is there, .dockerignore lets it through, and what is shipped is the wheel's."""
     copied = [n for line in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE) for n in line.split()]
     let_through = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert [name for name in copied if not (ROOT / name).exists() or f"!{name}" not in let_through] == []
+    # Not isolated, Python would find the sources in the build folder, which the image does not have.
+    assert "python -I -c 'from worker.shipped" in DOCKERFILE

@@ -21,7 +21,7 @@ FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 INDENTED = re.compile(r"^(?: {4,}|\t)(\S.*)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-TREE = re.compile(r"^((?:worker|tests|docs|schemas|examples|k8s|bench|\.ci)/[\w./-]+?)(?:::(\w+))?$")
+TREE = re.compile(r"^((?:worker|tests|docs|schemas|examples|k8s|bench|observability|\.ci)/[\w./-]+?)(?:::(\w+))?$")
 VERBS = frozenset(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 every_document = pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -9,7 +9,7 @@ from tests.architecture.source import ROOT, Module, modules, text_files
 
 # How those wait for a broker or a process: for a condition, never for a time alone.
 WAITING = "tests.support.waiting"
-TIMED = ("tests.integration", "tests.chaos", WAITING)
+TIMED = ("tests.integration", "tests.chaos", "tests.observability", "tests.deploy", WAITING)
 MACHINE_PATH = re.compile(r"/(?:work|root|home/\w+|Users/\w+)/")
 LEFT_OVER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 # Tests that start processes and brokers of their own have something to wait for.

@@ -1,8 +1,9 @@
 """Refusals as columns."""
 
 import numpy as np
+import pytest
 
-from worker.records import Cause, Reason, Refusal, Refusals, Stage
+from worker.records import REASONS, Cause, Reason, Refusal, Refusals, Stage
 
 CUT = Cause(Stage.DECODE, Reason.MALFORMED, "ends early")
 LOW = Cause(Stage.VALIDATE, Reason.BELOW_MINIMUM, "age: is below minimum 18", "age")
@@ -43,3 +44,11 @@ def test_the_view_of_single_records() -> None:
     assert found[1] == single[1]
     assert [one.row for one in found.among(rows(70, 71))] == [71, 70]
     assert found != [single[0]]
+
+
+def test_every_reason_has_a_stage() -> None:
+    """Each reason is given by some stage, and none for a reason that is another's."""
+    assert {reason for reasons in REASONS.values() for reason in reasons} == set(Reason)
+    assert set(REASONS) == set(Stage)
+    with pytest.raises(AssertionError, match="decode refuses nothing for model_raised"):
+        Cause(Stage.DECODE, Reason.MODEL_RAISED, "")

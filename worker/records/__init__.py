@@ -6,10 +6,11 @@ A batch is columnar from edge to edge: one byte buffer and arrays of positions. 
 
 from worker.records.batches import Committable, OutgoingBatch, Record, RecordBatch, TopicPartition
 from worker.records.headers import HeaderColumns, Headers
-from worker.records.refusals import Cause, Reason, Refusal, Refusals, Stage
+from worker.records.refusals import REASONS, Cause, Reason, Refusal, Refusals, Stage
 from worker.records.slices import BoolArray, FloatArray, IntArray, Slices
 
 __all__ = [
+    "REASONS",
     "BoolArray",
     "Cause",
     "Committable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,37 @@ class Reason(enum.StrEnum):
     PREDICTION_NOT_FINITE = "prediction_not_finite"
 
 
+REASONS: Mapping[Stage, tuple[Reason, ...]] = {
+    Stage.FRAMING: (
+        Reason.EMPTY_VALUE,
+        Reason.TOO_LARGE,
+        Reason.UNKNOWN_FRAMING,
+        Reason.UNKNOWN_SCHEMA,
+        Reason.SCHEMA_CONFLICT,
+        Reason.SCHEMA_REFUSED,
+    ),
+    Stage.DECODE: (
+        Reason.SCHEMA_REFUSED,
+        Reason.WRONG_RECORD_TYPE,
+        Reason.MALFORMED,
+        Reason.TRAILING_BYTES,
+        Reason.INVALID_VALUE,
+    ),
+    Stage.VALIDATE: (
+        Reason.NULL_NOT_ALLOWED,
+        Reason.NOT_FINITE,
+        Reason.BELOW_MINIMUM,
+        Reason.ABOVE_MAXIMUM,
+        Reason.NOT_IN_ENUM,
+        Reason.TOO_SHORT,
+        Reason.TOO_LONG,
+        Reason.PATTERN_MISMATCH,
+    ),
+    Stage.PREDICT: (Reason.MODEL_RAISED, Reason.PREDICTION_NOT_FINITE),
+}
+"""What each stage refuses records for: all pairs there are, so that a count of each can be shown before the first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why a record can't be predicted.
@@ -57,6 +88,9 @@ class Cause:
     reason: Reason
     detail: str
     field: str | None = None
+
+    def __post_init__(self) -> None:
+        assert self.reason in REASONS[self.stage], f"{self.stage} refuses nothing for {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

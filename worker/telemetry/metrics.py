@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from worker.ports import BatchReport
-from worker.records import TopicPartition
+from worker.records import REASONS, TopicPartition
 from worker.telemetry import catalogue as c
 from worker.telemetry.instruments import Instruments, WithdrawableGauge
 
@@ -39,6 +39,10 @@ class MetricsObserver:
         self._end_to_end = metrics.histogram(c.END_TO_END)
         self._consumed = metrics.counter(c.CONSUMED)
         self._metrics = metrics
+        # A series that began with its first dead letters would hide them from `rate` and `increase`.
+        for stage, reasons in REASONS.items():
+            for reason in reasons:
+                metrics.counter(c.DEAD_LETTERS, stage, reason)
         self._tombstones = metrics.counter(c.TOMBSTONES)
         self._delivered = metrics.counter(c.BATCHES, c.BatchOutcome.DELIVERED)
         self._aborted = metrics.counter(c.BATCHES, c.BatchOutcome.ABORTED)

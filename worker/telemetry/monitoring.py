@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import product
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
-from worker.drift.outcome import Alert, Outcome, Report
+from worker.drift.outcome import Alert, EpisodeEvent, Outcome, Report, Severity
 from worker.telemetry import catalogue as c
 from worker.telemetry.health import ProcessHealth
 from worker.telemetry.instruments import Instruments
@@ -34,6 +36,9 @@ class MonitorTelemetry:
         self._late = self._metrics.counter(c.DRIFT_LATE, model)
         self._sketches = self._metrics.counter(c.DRIFT_SKETCHES)
         self._refused = self._metrics.counter(c.DRIFT_REFUSED)
+        # A series that began with its first alert would hide it from `increase`.
+        for labels in product(get_args(EpisodeEvent), get_args(Severity)):
+            self._metrics.counter(c.DRIFT_ALERTS, model, *labels)
         self._last_progress.set(unix_time())
 
     def started(self) -> None:

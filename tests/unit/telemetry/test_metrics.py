@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from worker.ports import BatchReport
-from worker.records import Reason, Refusal, Refusals, Stage, TopicPartition
+from worker.records import REASONS, Reason, Refusal, Refusals, Stage, TopicPartition
 from worker.telemetry.metrics import Build, MetricsObserver
 
 P0, P1 = TopicPartition("flights", 0), TopicPartition("flights", 1)
@@ -74,6 +74,14 @@ def test_a_delivered_batch_is_counted(bench: Bench) -> None:
     assert bench.value("worker_input_bytes_total") == 2_468
     assert bench.value("worker_batches_total", outcome="delivered") == 2
     assert bench.value("worker_batch_records_sum") == 20
+
+
+def test_dead_letters_are_counted_from_nought(bench: Bench) -> None:
+    """Whatever a stage can refuse a record for is shown before the first, so that the first are an increase."""
+    for stage, reasons in REASONS.items():
+        assert [bench.value("worker_dead_letters_total", stage=stage, reason=reason) for reason in reasons] == [
+            0 for _ in reasons
+        ]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def test_windows_and_alerts(bed: Bed) -> None:
     assert bed.value("drift_score", {**of_model, "version": "1.0.0", "series": "x", "what": "missing"}) == 2
 
 
+def test_alerts_are_counted_from_nought(bed: Bed) -> None:
+    """Each kind of alert is shown before the first, so that the first is an increase."""
+    for event in ("opened", "updated", "closed"):
+        for severity in ("minor", "major", "critical"):
+            assert bed.value("drift_alerts_total", {"model": "m", "event": event, "severity": severity}) == 0
+
+
 def test_standing_by_is_ready(bed: Bed) -> None:
     """A monitor that stands by is ready; which one is active is a metric of its own."""
     assert bed.health.unready() == "starting"

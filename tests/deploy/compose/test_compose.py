@@ -1,0 +1,97 @@
+"""``docker compose up`` on a real Docker Engine, in a network namespace of its own (`make compose-test`)."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.compose.daemon import CACHE, Docker, dockerd, output
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[3]
+FILE = ("--file", ROOT / "docker-compose.yml", "--profile", "tls")
+UP_SECONDS = 300.0
+FLIGHTS = 20_000
+
+pytestmark = [pytest.mark.timeout(1_800)]
+
+
+@pytest.fixture(scope="module")
+def up(request: pytest.FixtureRequest) -> Iterator[Docker]:
+    """Everything but the registry is started, and removed in the end."""
+    if not request.config.getoption("--compose"):
+        pytest.skip("runs with make compose-test")
+    assert not output("ip", "route"), "run it in a network namespace of its own: unshare --net"
+    output("ip", "link", "set", "lo", "up")
+    with dockerd(networks=True) as docker:
+        try:
+            docker.compose(*FILE, "up", "--detach", "--no-build", "--pull", "never")
+            yield docker
+        finally:
+            (CACHE / "containers.log").write_text(docker.compose(*FILE, "logs"), "utf-8")
+            docker.compose(*FILE, "down", "--volumes", "--timeout", "40")
+
+
+def containers(docker: Docker) -> dict[str, dict[str, Any]]:
+    lines = docker.compose(*FILE, "ps", "--all", "--format", "json").splitlines()
+    return {one["Name"]: one for one in map(json.loads, lines)}
+
+
+def value(expr: str) -> float:
+    """By Prometheus, as of now; 0 where there is nothing."""
+    url = f"http://127.0.0.1:9090/api/v1/query?{urllib.parse.urlencode({'query': expr})}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        found = json.load(answer)["data"]["result"]
+    return float(found[0]["value"][1]) if found else 0.0
+
+
+def test_everything_becomes_healthy(up: Docker) -> None:
+    """Whatever has a health check passes it, and whatever ends has ended well."""
+
+    def well() -> bool:
+        states = containers(up).values()
+        lasting = [c["Health"] for c in states if c["Service"] not in {"topics", "bundle", "certificates", "replay"}]
+        return len(lasting) == 8 and set(lasting) == {"healthy"}
+
+    wait_until(well, UP_SECONDS)
+    ended = {c["Service"]: c["ExitCode"] for c in containers(up).values() if c["State"] == "exited"}
+    assert ended.keys() >= {"topics", "bundle", "certificates"}
+    assert set(ended.values()) == {0}
+
+
+def test_flights_are_predicted_and_watched(up: Docker) -> None:
+    """Prometheus finds three workers, one of which speaks TLS, and the monitor; flights are predicted, and drift is found."""
+    wait_until(lambda: value("count(up == 1)") == 4, UP_SECONDS)
+    wait_until(lambda: value("sum(worker_records_consumed_total)") > FLIGHTS, UP_SECONDS)
+    assert value("count(worker_assigned_partitions == 2)") == 3
+    assert value("sum(worker_dead_letters_total)") > 0
+    wait_until(lambda: value("sum(drift_open_episodes)") > 0, UP_SECONDS)
+    wait_until(lambda: value('count(ALERTS{alertname="PredictionDriftOpen", alertstate="firing"})') > 0, UP_SECONDS)
+
+
+def test_alerts_reach_alertmanager(up: Docker) -> None:
+    """What fires in Prometheus is told to Alertmanager."""
+
+    def told() -> bool:
+        with urllib.request.urlopen("http://127.0.0.1:9093/api/v2/alerts", timeout=10) as answer:
+            return "PredictionDriftOpen" in {alert["labels"]["alertname"] for alert in json.load(answer)}
+
+    wait_until(told, UP_SECONDS)
+
+
+def test_containers_are_nobodys_root(up: Docker) -> None:
+    """No running container is root, has a capability, or can gain one."""
+    for name in containers(up):
+        described = json.loads(up("inspect", name))[0]
+        if described["State"]["Running"]:
+            status = Path(f"/proc/{described['State']['Pid']}/status").read_text("ascii")
+            fields = dict(line.split(":\t", 1) for line in status.splitlines())
+            assert not fields["Uid"].startswith("0"), name
+            assert int(fields["CapEff"], 16) == 0, name
+            assert fields["NoNewPrivs"] == "1", name
