@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,16 +18,23 @@ from worker.telemetry.metrics import Build, MetricsObserver
 from worker.telemetry.scrape import quantile, scrape
 
 
+@contextlib.contextmanager
+def served(registry: CollectorRegistry) -> Iterator[str]:
+    """By a server of its own, which renders it anew."""
+    with TelemetryServer(registry, ProcessHealth(SystemClock()), host="127.0.0.1", port=0) as server:
+        yield f"http://127.0.0.1:{server.port}/metrics"
+
+
 def test_what_a_worker_serves() -> None:
     """Records, busy time and latencies are those that the observer was told; several addresses are summed."""
     registry, clock = CollectorRegistry(), HandMoved()
     observer = MetricsObserver(registry, Build("1", "m", "1", "exactly-once"), unix_time=clock)
     observer.started()
     observer.delivered(REPORT)
-    with TelemetryServer(registry, ProcessHealth(SystemClock()), host="127.0.0.1", port=0) as server:
-        url = f"http://127.0.0.1:{server.port}/metrics"
+    with served(registry) as url:
         first, both = scrape([url]), scrape([url, url, "http://127.0.0.1:1/metrics"])
-        observer.delivered(replace(REPORT, oldest_timestamp_ms=999_980))
+    observer.delivered(replace(REPORT, oldest_timestamp_ms=999_980))
+    with served(registry) as url:
         later = scrape([url])
     assert first is not None
     assert both is not None
