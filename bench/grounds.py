@@ -19,7 +19,7 @@ from bench.producing import produce_events
 from examples.flights.events import encoded
 from examples.flights.flights import load
 from examples.flights.pack import pack_flights
-from examples.flights.replay import FlightEncoder, replay
+from examples.flights.replay import AvroEncoder, replay
 from examples.flights.train import ModelKind
 from worker.broker.apache import ApacheKafka
 from worker.broker.topics import create_topics
@@ -74,7 +74,7 @@ class Grounds:
         topic = f"flights-{next(self._topics)}"
         self.create(topic, PARTITIONS)
         self._say("producing flights")
-        encoder = FlightEncoder(shipped("schemas/flight.avsc"))
+        encoder = AvroEncoder(shipped("schemas/flight.avsc"))
         count = replay(self.kafka.bootstrap, topic, itertools.islice(encoded(load(range(3, 13)), encoder), events))
         return Stream(topic, None, count)
 

@@ -18,6 +18,7 @@ from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
 from worker.avro.schema import RecordSchema
 from worker.avro.sketches import SketchCodec
+from worker.bootstrap_quality import quality_monitor, sketch_reader
 from worker.clock import SystemClock
 from worker.drift.counting import Counting
 from worker.drift.monitor import DriftMonitor
@@ -37,9 +38,10 @@ from worker.kafka.topics import check_monitor_topics, check_topics, monitor_topi
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
 from worker.models import Bundle, BundlePredictor, Manifest, bind, bind_profile, open_bundle, profile_of
-from worker.models.contents import read_contents
+from worker.models.contents import Contents, read_contents
 from worker.monitor.encoding import OutputEncoder, OutputTopics
-from worker.monitor.loop import Memory, MonitorLoop, MonitorObserver
+from worker.monitor.loop import MonitorLoop, MonitorObserver
+from worker.monitor.watched import Memory
 from worker.pipeline.batching import BatchingPolicy, BatchSize
 from worker.pipeline.dead_letters import DeadLetterPolicy
 from worker.pipeline.identity import Identity
@@ -232,7 +234,10 @@ class Reference:
 
 def read_reference(settings: Settings) -> Reference:
     """The bundle's; nothing is unpickled. Raises ModelError, also for a bundle without a profile."""
-    contents = read_contents(settings.model.bundle, digest=settings.model.digest)
+    return _reference(settings, read_contents(settings.model.bundle, digest=settings.model.digest))
+
+
+def _reference(settings: Settings, contents: Contents) -> Reference:
     profile = profile_of(contents.files)
     if profile is None:
         raise ModelError(
@@ -244,7 +249,8 @@ def read_reference(settings: Settings) -> Reference:
 
 def prepare_monitor(settings: Settings) -> Memory:
     """The monitor of the bundle's model, by its reference profile. Raises ModelError."""
-    reference = read_reference(settings)
+    contents = read_contents(settings.model.bundle, digest=settings.model.digest)
+    reference = _reference(settings, contents)
     profiles = {reference.digest: reference.profile}
     drift = settings.drift
     policy = Policy(rate=drift.rate, min_records=drift.min_records, effect_floor=drift.effect_floor)
@@ -252,16 +258,18 @@ def prepare_monitor(settings: Settings) -> Memory:
         model=reference.model,
         fresh=lambda: DriftMonitor(profiles, policy),
         recalled=lambda state: DriftMonitor.of_state(profiles, policy, state),
+        quality_of=quality_monitor(settings, contents),
     )
 
 
 def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserver) -> MonitorLoop:
     """A monitor on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
     topics, delivery, clock = settings.topics, settings.delivery, SystemClock()
-    outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state)
+    outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state, topics.quality_reports)
     admin = admin_config(settings)
     check_rights(admin, monitor_rights(settings))
-    check_monitor_topics(partition_counts(admin, monitor_topics(topics).values()), topics)
+    needed = monitor_topics(topics, labels=settings.labels.enabled)
+    check_monitor_topics(partition_counts(admin, needed.values()), needed)
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
     watchdog.start()
     # Before subscribing: what a predecessor left open is ended.
@@ -274,8 +282,8 @@ def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserve
         watch=KafkaInputWatch(settings),
         sink=sink,
         memory=memory,
-        read_sketch=SketchCodec(output_schema("drift_sketch")).read,
-        encoder=OutputEncoder(outputs, output_schema("drift_report"), output_schema("drift_alert")),
+        read_sketch=sketch_reader(),
+        encoder=OutputEncoder(outputs, *map(output_schema, ("drift_report", "drift_alert", "quality_report"))),
         sketches=TopicPartition(topics.drift_sketches, SKETCH_PARTITION),
         patience_seconds=delivery.broker_timeout_seconds,
         observer=observer,

@@ -5,7 +5,7 @@ The contract suite (``tests/contract``) runs on both, so that what holds in memo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -183,15 +183,17 @@ class SketchSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The input and its group at one moment.
+    """The input and its groups at one moment.
 
-    ``idle``: partitions of which the group has committed everything that can be read; ``partitions``: how many there
-    are. Whatever the sketches of those commits are, they lie below ``sketches_end``.
+    ``idle``: partitions of which the workers have committed everything that can be read; ``partitions``: how many there
+    are. ``joined``: those of the idle ones of which the joiners have committed all predictions and labels, too. Whatever the
+    sketches of those commits are, they lie below ``sketches_end``.
     """
 
     idle: frozenset[int]
     partitions: int
     sketches_end: int
+    joined: frozenset[int] = frozenset()
 
 
 class InputWatch(Protocol):
@@ -208,3 +210,68 @@ class StateLog(Protocol):
     def latest(self, key: bytes) -> bytes | None:
         """The last committed value of the key, as far as it is visible yet. Raises TransportError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What one poll brought a joiner: ``predictions`` and ``labels`` of partitions of the same numbers.
+
+    ``assigned``: partitions that have come to us, each with the labels' offset that is committed (-1: none) and the metadata
+    beside it; nothing is read of them before ``start``. ``unassigned``: those that are ours no more. ``reached``: by
+    partition the next offsets of predictions and labels, past transaction markers, too. ``ended``: of which there was no
+    further prediction to read when that was last heard. ``generation``: see ``Fetch``.
+    """
+
+    assigned: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+    unassigned: frozenset[int] = frozenset()
+    predictions: RecordBatch | None = None
+    labels: RecordBatch | None = None
+    reached: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    ended: frozenset[int] = frozenset()
+    generation: object = None
+
+
+Offsets = tuple[int, int]
+
+
+class PairSource(Protocol):
+    """One member of the joiners' group: labels of its partitions, and the predictions of the same."""
+
+    def poll(self, seconds: float) -> Pairs:
+        """Block for at most so long until there is something. Partitions are given up only in here.
+
+        Raises TransportError.
+        """
+        ...
+
+    def beginning(self, partition: int) -> tuple[int, int]:
+        """The offsets of the first prediction and of the first label that there are."""
+        ...
+
+    def again(self, predictions: Mapping[int, Offsets], labels: Mapping[int, Offsets]) -> Iterator[RecordBatch]:
+        """Records of both topics between offsets (the second is the next one), by partition, each in offset order.
+
+        Staying in the group meanwhile. What retention has passed is left out, and logged. Raises TransportError.
+        """
+        ...
+
+    def start(self, starts: Mapping[int, Offsets]) -> None:
+        """Read on from these offsets of predictions and labels, by partition."""
+        ...
+
+    def labels_ends(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """The next offsets behind the labels that there are by now; empty: the broker did not answer this time.
+
+        Raises TransportError.
+        """
+        ...
+
+    def hold(self, predictions: frozenset[int], labels: frozenset[int]) -> None:
+        """Read nothing of these partitions for now, and of all others of ours."""
+        ...
+
+    def rewind(self) -> None:
+        """The next poll gives all of our partitions anew."""
+        ...
+
+    def close(self) -> None: ...

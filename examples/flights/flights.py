@@ -23,6 +23,7 @@ DATA = Path(__file__).with_name("data")
 YEAR = range(1, 13)
 LATE_MINUTES = 15.0
 """A flight is late when it lands more than this many minutes after its schedule."""
+TAXI_MINUTES, MILES_A_MINUTE = 25.0, 7.5
 
 WEATHER = (
     "temperature_f",
@@ -65,6 +66,18 @@ class Flights:
     def landed(self) -> BoolArray:
         """Landed where they were meant to; only these have a label."""
         return ~np.isnan(self.arrival_delay_minutes)
+
+    @property
+    def landed_at_ms(self) -> IntArray:
+        """When the flight landed, UTC, int64; meaningful where ``landed``.
+
+        An approximation, for the extract has no time in the air: after its delay the flight takes ``TAXI_MINUTES`` on the
+        ground, and the distance at ``MILES_A_MINUTE``. It is never before the hour of the schedule.
+        """
+        columns = (self.features["departure_delay_minutes"], self.features["distance_miles"])
+        delay, distance = (np.nan_to_num(column.astype(np.float64)) for column in columns)
+        minutes = np.maximum(0, delay) + TAXI_MINUTES + distance / MILES_A_MINUTE
+        return self.scheduled_at_ms + np.round(minutes * 60_000).astype(np.int64)
 
     @property
     def late(self) -> BoolArray:

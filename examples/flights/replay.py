@@ -12,22 +12,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import fastavro
+import numpy as np
 from confluent_kafka import KafkaError, Message, Producer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from .events import Value, encoded
-from .flights import load
+from .events import Value, encoded, with_labels
+from .flights import Flights, load
 
 STREAM_MONTHS = range(3, 13)
 BURST_SECONDS = 0.02
 
 
-class FlightEncoder:
-    """Flights to Avro's single-object encoding: ``C3 01``, the schema's fingerprint, the body."""
+class AvroEncoder:
+    """Values to Avro's single-object encoding: ``C3 01``, the schema's fingerprint, the body."""
 
     def __init__(self, schema_file: Path) -> None:
         schema = json.loads(schema_file.read_text(encoding="utf-8"))
@@ -41,7 +41,19 @@ class FlightEncoder:
         return body.getvalue()
 
 
-def paced(records: Iterable[tuple[bytes, bytes]], rate: float) -> Iterator[tuple[bytes, bytes]]:
+Sent = tuple[str, bytes, bytes]
+"""Topic, key and value."""
+
+
+def flights_and_labels(
+    flights: Flights, topic: str, labels: str, encode: AvroEncoder, encode_label: AvroEncoder
+) -> Iterator[Sent]:
+    """The flights to one topic as they leave, and to the other the labels of those that have landed by then."""
+    for event, landed in with_labels(flights):
+        yield (labels, event.key, encode_label(event.label)) if landed else (topic, event.key, encode(event.value))
+
+
+def paced(records: Iterable[Sent], rate: float) -> Iterator[Sent]:
     """The records at so many a second, in short bursts; 0: as fast as they can be taken."""
     begun = time.monotonic()
     for count, record in enumerate(records):
@@ -53,6 +65,11 @@ def paced(records: Iterable[tuple[bytes, bytes]], rate: float) -> Iterator[tuple
 
 
 def replay(bootstrap: str, topic: str, records: Iterable[tuple[bytes, bytes]]) -> int:
+    """Produce keys and values to one topic; how many. Raises SystemExit when one is not acknowledged."""
+    return send(bootstrap, ((topic, key, value) for key, value in records))
+
+
+def send(bootstrap: str, records: Iterable[Sent]) -> int:
     """Produce them all; how many. Raises SystemExit when one is not acknowledged."""
     failures: list[KafkaError] = []
 
@@ -62,7 +79,7 @@ def replay(bootstrap: str, topic: str, records: Iterable[tuple[bytes, bytes]]) -
 
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
     count = 0
-    for key, value in records:
+    for topic, key, value in records:
         while True:
             try:
                 producer.produce(topic, value, key, on_delivery=delivered)
@@ -74,7 +91,7 @@ def replay(bootstrap: str, topic: str, records: Iterable[tuple[bytes, bytes]]) -
     left = producer.flush(60)
     if failures or left:
         why = failures[0].str() if failures else "no acknowledgement within a minute"
-        sys.exit(f"error: {len(failures) + left} flights were not delivered: {why}")
+        sys.exit(f"error: {len(failures) + left} records were not delivered: {why}")
     return count
 
 
@@ -85,14 +102,24 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1000, help="flights a second; 0: as fast as possible")
     parser.add_argument("--limit", type=int, default=None, help="so many flights; default: March to December, 284,821")
     parser.add_argument("--schema", type=Path, default=Path("schemas/flight.avsc"))
+    parser.add_argument("--labels-topic", default=None, help="publish each flight's label there when it has landed")
+    parser.add_argument("--label-schema", type=Path, default=Path("schemas/label.avsc"))
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    records = islice(encoded(load(STREAM_MONTHS), FlightEncoder(arguments.schema)), arguments.limit)
+    flights, encode = load(STREAM_MONTHS), AvroEncoder(arguments.schema)
+    if arguments.limit is not None:
+        flights = flights.take(np.arange(len(flights)) < arguments.limit)
+    topic = topics = arguments.topic
+    records: Iterator[Sent] = ((topic, key, value) for key, value in encoded(flights, encode))
+    if arguments.labels_topic is not None:
+        labels, encode_label = arguments.labels_topic, AvroEncoder(arguments.label_schema)
+        records = flights_and_labels(flights, topic, labels, encode, encode_label)
+        topics += f", and their labels to {labels}"
     try:
-        count = replay(arguments.bootstrap, arguments.topic, paced(records, arguments.rate))
+        send(arguments.bootstrap, paced(records, arguments.rate))
     except KeyboardInterrupt:
         sys.exit(130)
-    print(f"{count:,} flights were replayed to {arguments.topic}")
+    print(f"{len(flights):,} flights were replayed to {topics}")
 
 
 if __name__ == "__main__":

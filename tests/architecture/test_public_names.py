@@ -45,7 +45,7 @@ PINNED = {
     },
 }
 COMMANDS = {
-    *("run", "monitor", "demo", "broker", "inspect"),
+    *("run", "monitor", "join", "demo", "broker", "inspect"),
     *("init", "doctor", "top", "plan", "completion"),
     *("config show", "config check"),
     *("model pack", "model check", "model show"),

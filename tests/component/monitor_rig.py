@@ -16,7 +16,8 @@ from worker.drift.profile import ReferenceProfile, Series
 from worker.drift.significance import Policy
 from worker.drift.sketch import Range, Sketch, WindowCounts
 from worker.monitor.encoding import OutputEncoder, OutputTopics
-from worker.monitor.loop import Memory, MonitorLoop
+from worker.monitor.loop import MonitorLoop
+from worker.monitor.watched import Memory
 from worker.ports import Look, Taken
 from worker.records import Committable, OutgoingBatch, Record, Slices, TopicPartition
 from worker.shipped import output_schema
@@ -162,7 +163,8 @@ def loop_on(kafka: InMemoryKafka, number: int = 0, observer: Told | None = None)
         memory=memory(),
         read_sketch=CODEC.read,
         encoder=OutputEncoder(
-            OutputTopics(REPORTS, ALERTS, STATE), output_schema("drift_report"), output_schema("drift_alert")
+            OutputTopics(REPORTS, ALERTS, STATE),
+            *map(output_schema, ("drift_report", "drift_alert", "quality_report")),
         ),
         sketches=PLACE,
         patience_seconds=60,

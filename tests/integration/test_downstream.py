@@ -19,7 +19,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from examples.flights.events import encoded
 from examples.flights.flights import load
 from examples.flights.pack import pack_flights
-from examples.flights.replay import FlightEncoder, replay
+from examples.flights.replay import AvroEncoder, replay
 from tests.conftest import MakeTopic
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import read_all
@@ -70,7 +70,7 @@ def test_two_processes_serve_plain_clients(tmp_path: Path, kafka: KafkaUnderTest
         encoding="utf-8",
     )
     flights = load([3])
-    replay(kafka.bootstrap, topic, islice(encoded(flights, FlightEncoder(SCHEMAS / "flight.avsc")), FLIGHTS))
+    replay(kafka.bootstrap, topic, islice(encoded(flights, AvroEncoder(SCHEMAS / "flight.avsc")), FLIGHTS))
     command = [sys.executable, "-m", "worker", "run", "--config", str(settings), "--processes", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as worker:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ class AnySchema:
         return AnySchema(parsed["name"], print64, parsed)
 
     def read(self, body: bytes) -> dict[str, Any]:
-        """Fields by dotted name. Raises Unreadable."""
+        """Fields by dotted name; a map of the record's own stays one. Raises Unreadable."""
         stream = io.BytesIO(body)
         try:
             record: Any = fastavro.schemaless_reader(stream, self.parsed, None)
@@ -44,7 +44,8 @@ class AnySchema:
             raise Unreadable(f"the bytes are no {self.name}") from None
         if left := len(body) - stream.tell():
             raise Unreadable(f"{left} bytes follow the record")
-        return dict(_flat(record, ""))
+        maps = {field["name"] for field in self.parsed["fields"] if _is_map(field["type"])}
+        return dict(_flat(record, "", maps))
 
     def write(self, record: Mapping[str, Any]) -> bytes:
         """In the single-object encoding. Raises whatever fastavro raises for a record that the schema can't hold."""
@@ -78,9 +79,13 @@ class KnownSchemas:
         return schema.read(value[SINGLE_OBJECT_BYTES:])
 
 
-def _flat(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _is_map(declared: Any) -> bool:
+    return isinstance(declared, dict) and declared["type"] == "map"
+
+
+def _flat(record: dict[str, Any], prefix: str, maps: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name not in maps:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

@@ -17,6 +17,7 @@ from worker.cli.demo import demo
 from worker.cli.doctor import doctor
 from worker.cli.init import init
 from worker.cli.inspect import inspect
+from worker.cli.join import join
 from worker.cli.monitor import monitor
 from worker.cli.plan import plan
 from worker.cli.run import run
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(monitor)
+app.command()(join)
 app.command()(demo)
 app.command()(broker)
 app.command()(inspect)

@@ -29,11 +29,15 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of one model version, in order of the windows: reports by ``drift_report.avsc``, alerts by ``drift_alert.avsc``."""
+    """Of one model version, in order of the windows: reports by ``drift_report.avsc``, alerts by ``drift_alert.avsc``.
+
+    ``quality``: by ``quality_report.avsc``, where labels are joined.
+    """
 
     reference: Reference
     reports: Sequence[Fields]
     alerts: Sequence[Fields]
+    quality: Sequence[Fields] = ()
 
     def judged(self) -> list[Fields]:
         return [report for report in self.reports if report["judged"]]
@@ -61,7 +65,7 @@ class Found:
 def read_found(settings: Settings, reference: Reference, since_ms: int | None = None) -> Found:
     """``since_ms``: of windows that end later, in event time. Raises ConfigurationError and TransportError."""
     topics = settings.topics
-    schemas = KnownSchemas([output_schema("drift_report"), output_schema("drift_alert")])
+    schemas = KnownSchemas(map(output_schema, ("drift_report", "drift_alert", "quality_report")))
 
     def records(topic: str) -> list[Fields]:
         with TopicReader(settings, topic, f"{settings.kafka.group}.drift-report") as reader:
@@ -69,7 +73,8 @@ def read_found(settings: Settings, reference: Reference, since_ms: int | None = 
         found = [fields for value in values if (fields := _fields(schemas, value)) is not None]
         return [fields for fields in found if _is_meant(fields, reference, since_ms)]
 
-    return Found(reference, records(topics.drift_reports), records(topics.drift_alerts))
+    quality = records(topics.quality_reports) if settings.labels.enabled else []
+    return Found(reference, records(topics.drift_reports), records(topics.drift_alerts), quality)
 
 
 def _fields(schemas: KnownSchemas, value: bytes | None) -> Fields | None:

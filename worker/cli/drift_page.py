@@ -7,6 +7,7 @@ from html import escape
 
 from worker.cli.drift_charts import Point, histogram, time_line
 from worker.cli.drift_found import Episode, Fields, Found
+from worker.cli.drift_quality import quality_section
 from worker.cli.drift_views import summary
 from worker.cli.texts import when
 from worker.drift.profile import Series
@@ -47,7 +48,7 @@ def page(found: Found) -> str:
     return (
         f"{_HEAD}<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
         f'<p class="soft">{escape(summary(found))}</p>{_episodes(found.episodes())}'
-        f"<h2>Series</h2>{sections or _NOTHING}{_windows(found.reports)}</body></html>\n"
+        f"{quality_section(found)}<h2>Series</h2>{sections or _NOTHING}{_windows(found.reports)}</body></html>\n"
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import typer
 
 from worker.cli.drift_found import Found
+from worker.cli.drift_quality import COLUMNS as QUALITY_COLUMNS
+from worker.cli.drift_quality import latest_quality
 from worker.cli.texts import counted, printable, show_rows, when
 
 SERIES_COLUMNS = ("series", "what", "statistic", "threshold", "score", "drifted", "windows")
@@ -28,13 +30,15 @@ EPISODE_COLUMNS = (
 
 
 def show_found(found: Found) -> None:
-    """The series in the latest window that was judged, and the episodes."""
+    """The series in the latest window that was judged, the episodes, and the model's quality."""
     rows = [
         (printable(name), what, *_figures(line[-1][1]), f"{sum(one['drifted'] for _, one in line)} of {len(line)}")
         for (name, what), line in found.lines().items()
     ]
     show_rows(SERIES_COLUMNS, rows)
     show_episodes([(episode.opened, episode.latest) for episode in found.episodes()])
+    if quality := latest_quality(found):
+        show_rows(QUALITY_COLUMNS, [one.cells() for one in quality])
     typer.echo(summary(found), err=True)
 
 
@@ -60,8 +64,8 @@ def show_episodes(episodes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def show_json(found: Found) -> None:
-    """An object a line: the reports, then the alerts, as they were published."""
-    for kind, records in (("report", found.reports), ("alert", found.alerts)):
+    """An object a line: the reports, those of quality, then the alerts, as they were published."""
+    for kind, records in (("report", found.reports), ("quality", found.quality), ("alert", found.alerts)):
         for fields in records:
             typer.echo(json_line({"kind": kind, **fields}))
 

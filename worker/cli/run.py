@@ -24,7 +24,7 @@ def run(
 ) -> None:
     """Predict the input topic until SIGTERM or Ctrl-C; what is in hand is finished first.
 
-    With drift.monitor a drift monitor runs beside, in a process of its own.
+    With drift.monitor a drift monitor runs beside, with labels.joiner a joiner; each in a process of its own.
 
     For example:
 
@@ -42,7 +42,7 @@ def run(
     child = join_supervisor(os.environ)
     settings = settings_from(config)
     configure_logging(log_format=settings.telemetry.log_format, level=settings.telemetry.log_level, stream=sys.stderr)
-    roles = ["run"] * processes + ["monitor"] * settings.drift.monitor
+    roles = ["run"] * processes + ["monitor"] * settings.drift.monitor + ["join"] * settings.labels.joiner
     if len(roles) > 1 and child is None:
         options = ["--config", str(config)] if config else []
         commands = [[sys.executable, "-m", "worker", role, *options] for role in roles]

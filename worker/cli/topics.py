@@ -19,7 +19,7 @@ def create(
 ) -> None:
     """Create the topics that are missing, and add missing partitions to outputs; what exists stays as it is.
 
-    Those for drift are among them, unless drift.enabled is false.
+    Those for drift are among them, unless drift.enabled is false; and those for labels with labels.horizon_seconds.
     """
     from worker.kafka.config import admin_config
     from worker.kafka.topics import create_topics
@@ -31,6 +31,7 @@ def create(
         partitions=partitions,
         replication=replication,
         drift=settings.drift.enabled is not False,
+        labels=settings.labels.enabled,
     )
     for line in done or ["nothing to do: all topics are there"]:
         typer.echo(line)

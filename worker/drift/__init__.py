@@ -15,6 +15,7 @@
     bounds       how far a window may be, then
     significance which series of a window are further
     episodes     when a drift opens, grows, and is over
+    estimate     what the model's scores let expect of its quality, without labels
     versions     what is remembered of one version of a model
     monitor      the state machine of all that: sketches in,
     outcome      reports and alerts out

@@ -88,6 +88,7 @@ class DriftMonitor:
             judged=not why_not,
             note="; ".join(notes),
             series=tuple(series),
+            estimated={} if why_not or judge is None else judge.estimator.estimated(window.counts),
         )
         return report, alerts
 

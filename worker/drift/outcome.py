@@ -1,12 +1,13 @@
 """What the monitor says: a report of each closed window, and an alert where an episode opens, grows or is over.
 
-Fields are those of ``schemas/drift_report.avsc`` and ``schemas/drift_alert.avsc``, which say what each holds.
+Fields are those of ``schemas/drift_report.avsc``, ``schemas/quality_report.avsc`` and ``schemas/drift_alert.avsc``, which
+say what each holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["minor", "major", "critical"]
@@ -45,6 +46,35 @@ class Report:
     judged: bool
     note: str
     series: tuple[SeriesReport, ...]
+    estimated: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """Realised quality of one model version and variant in one window; times in milliseconds since the epoch."""
+
+    model_name: str
+    model_version: str
+    variant: str
+    window_start: int
+    window_end: int
+    predictions: int
+    labelled: int
+    share_labelled: float
+    doubled: int
+    contradicting: int
+    unmatched: int
+    late: int
+    wrong: int
+    beyond_limit: int
+    judged: bool
+    note: str
+    figures: Mapping[str, float]
+    reference: Mapping[str, float]
+    error_tolerated: float
+    score: float
+    drifted: bool
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +110,11 @@ class Outcome:
 
     reports: tuple[Report, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    quality: tuple[QualityReport, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.reports or self.alerts or self.quality)
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """This one, then the other."""
+        return Outcome((*self.reports, *other.reports), (*self.alerts, *other.alerts), (*self.quality, *other.quality))

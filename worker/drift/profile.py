@@ -85,13 +85,15 @@ class Series:
 class ReferenceProfile:
     """All series of one model. ``window_seconds`` is the length of the blocks behind the nulls, and of live windows.
 
-    ``left_out``: why columns of the training data have no series, by name.
+    ``left_out``: why columns of the training data have no series, by name. ``expected``: of a classifier what its predictions
+    are expected to be, by name and by bin of the score (``worker.drift.estimate``).
     """
 
     series: tuple[Series, ...]
     window_seconds: int
     records: int
     left_out: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Readable, one series a paragraph; the same profile gives the same text."""
@@ -106,7 +108,9 @@ class ReferenceProfile:
                 raise ValueError(f"format {known['format']}, and this version reads {FORMAT_VERSION}")
             series = tuple(_series(one) for one in known["series"])
             window_seconds, records = int(known["window_seconds"]), int(known["records"])
-            return ReferenceProfile(series, window_seconds, records, known["left_out"])
+            # Profiles from before there were estimates have none.
+            expected = {name: tuple(map(float, values)) for name, values in known.get("expected", {}).items()}
+            return ReferenceProfile(series, window_seconds, records, known["left_out"], expected)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no reference profile: {error!r}") from None
 

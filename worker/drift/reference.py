@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn
 from worker.drift.binning import Binning
+from worker.drift.estimate import expected_by_bin
 from worker.drift.judged import judged
 from worker.drift.nulls import null_of
 from worker.drift.profile import FIRST_CATEGORY, FIRST_NUMERIC, LABEL, SCORE, Null, ReferenceProfile, Series
@@ -32,12 +33,18 @@ class _LeftOut(Exception):  # noqa: N818 - a verdict
 
 
 def reference_of(
-    columns: Columns, scores: Scores, *, times_ms: IntArray | None = None, window_seconds: int = 3_600
+    columns: Columns,
+    scores: Scores,
+    *,
+    times_ms: IntArray | None = None,
+    window_seconds: int = 3_600,
+    positive: int | None = None,
 ) -> ReferenceProfile:
     """The profile of training rows and what the model says of them.
 
     ``times_ms``, when the rows happened, give it its nulls: of each block of ``window_seconds`` with at least
-    ``LEAST_BLOCK_RECORDS`` rows, how far it is from all the rest. One such block alone gives none.
+    ``LEAST_BLOCK_RECORDS`` rows, how far it is from all the rest. One such block alone gives none. ``positive``: the
+    index of the positive class, where there is one.
     """
     series: list[Series] = []
     left_out: dict[str, str] = {}
@@ -53,7 +60,10 @@ def reference_of(
     blocks = np.zeros(len(columns), np.int64) if times_ms is None else times_ms // (window_seconds * 1_000)
     _, block, size = np.unique(blocks, return_inverse=True, return_counts=True)
     counts = Binning(profile).counts(columns, scores, block.reshape(-1), len(size))
-    return replace(profile, series=tuple(_counted(profile, counts, size)))
+    counted = tuple(_counted(profile, counts, size))
+    score = next((one for one in counted if one.name == SCORE), None)
+    expected = {} if score is None else expected_by_bin(score, scores, positive)
+    return replace(profile, series=counted, expected=expected)
 
 
 def _counted(profile: ReferenceProfile, counts: IntArray, size: IntArray) -> Iterator[Series]:

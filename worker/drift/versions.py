@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from worker.drift.episodes import Episode, advance
+from worker.drift.estimate import Estimator
 from worker.drift.layout import Layout
 from worker.drift.outcome import Alert, EpisodeEvent, SeriesReport
 from worker.drift.profile import ReferenceProfile
@@ -28,6 +29,7 @@ class Judge:
     def __init__(self, profile: ReferenceProfile, policy: Policy) -> None:
         self.layout = Layout(profile)
         self.significance = Significance(self.layout, policy)
+        self.estimator = Estimator(profile)
         self.bins = sum(series.bins for series in profile.series)
         self.assumes_independence = any(one.null is None for one in self.layout.judged)
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not re-exported by name
+from confluent_kafka.admin import AdminClient
 
 from worker.errors import TransportError
 from worker.kafka.config import admin_config, consumer_config
 from worker.kafka.errors import client, error_of, is_passing, stopping
+from worker.kafka.joined_watch import JoinedWatch
+from worker.kafka.offsets import ends
 from worker.ports import Look
 from worker.settings import Settings
 
@@ -39,6 +41,7 @@ class KafkaInputWatch:
         # What is committed, at once: a reader of committed records would be made to wait for open transactions.
         self._group = client(Consumer, config | {"isolation.level": "read_uncommitted"})
         self._probe = _Probe(config, self._input)
+        self._joined = JoinedWatch(settings, self._ends) if settings.labels.enabled else None
         self._before: dict[int, int] = {}
 
     def look(self) -> Look | None:
@@ -52,20 +55,25 @@ class KafkaInputWatch:
     def close(self) -> None:
         self._probe.close()
         self._group.close()
+        if self._joined is not None:
+            self._joined.close()
 
     def _look(self) -> Look:
         """The order matters: what is committed at first was all there was when the ends are asked for.
 
-        And the sketches of those commits were written before them, so that they lie before the sketches' end by then.
+        And the sketches of those commits were written before them, so that they lie before the sketches' end by then. So
+        the joiners are asked first of all.
         """
         count = self._partitions()
+        positions = {} if self._joined is None else self._joined.positions(count)
         wanted = [Position(self._input, partition) for partition in range(count)]
         answered = self._group.committed(wanted, timeout=TIMEOUT_SECONDS)
         committed = {p.partition: p.offset for p in answered if p.error is None}
         ends = self._ends(self._input, range(count))
         idle = frozenset(p for p in range(count) if self._is_idle(p, committed.get(p, -1), ends[p]))
         self._before = committed
-        return Look(idle, count, self._ends(self._sketches, range(1))[0])
+        joined = frozenset[int]() if self._joined is None else self._joined.joined(positions, count) & idle
+        return Look(idle, count, self._ends(self._sketches, range(1))[0], joined)
 
     def _is_idle(self, partition: int, committed: int, end: int) -> bool:
         if committed < 0:  # nobody has begun; there may be nothing to begin with
@@ -83,10 +91,7 @@ class KafkaInputWatch:
         return len(topic.partitions)
 
     def _ends(self, topic: str, partitions: range) -> dict[int, int]:
-        """Behind the last record, whether or not its transaction is decided."""
-        asked = {Position(topic, partition): OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]  # the client leaves it untyped
-        found = self._admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
-        return {position.partition: future.result().offset for position, future in found.items()}
+        return ends(self._admin, topic, partitions)
 
 
 class _Probe:

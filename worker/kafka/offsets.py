@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Position
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not re-exported by name
 
 from worker.errors import TransportError
 from worker.kafka.errors import error_of, stopping
 from worker.records import TopicPartition
 
 TIMEOUT_SECONDS = 10.0
+
+
+def ends(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:
+    """The next offsets behind the last records, whether or not their transactions are decided. Raises KafkaException."""
+    asked = {Position(topic, partition): OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]  # the client leaves it untyped
+    found = admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
+    return {position.partition: future.result().offset for position, future in found.items()}
 
 
 class CommittedOffsets:

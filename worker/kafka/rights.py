@@ -16,6 +16,7 @@ from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # 
 from worker.errors import ConfigurationError, TransportError
 from worker.kafka.contact import FIRST_ANSWER_SECONDS, Contact, is_mock
 from worker.kafka.errors import NOT_ALLOWED, error_of
+from worker.kafka.pair_source import joiner_group
 from worker.kafka.sketch_source import monitor_group
 from worker.kafka.state_log import state_group
 from worker.settings import Settings
@@ -50,12 +51,30 @@ def worker_rights(settings: Settings, *, drift: bool) -> tuple[Right, ...]:
 
 def monitor_rights(settings: Settings) -> tuple[Right, ...]:
     """Of ``monitor``, likewise."""
-    topics, group = settings.topics, settings.kafka.group
+    topics, group, labels = settings.topics, settings.kafka.group, settings.labels.enabled
+    written = (topics.drift_reports, topics.drift_alerts, topics.drift_state)
+    of_labels = (
+        Right(WRITE, "topic", topics.quality_reports),
+        *(Right(DESCRIBE, "topic", name) for name in (topics.predictions, topics.labels)),
+        Right(DESCRIBE, "group", joiner_group(group)),
+    )
     return (
         *(Right(READ, "topic", name) for name in (topics.input, topics.drift_sketches, topics.drift_state)),
-        *(Right(WRITE, "topic", name) for name in (topics.drift_reports, topics.drift_alerts, topics.drift_state)),
+        *(Right(WRITE, "topic", name) for name in written),
         Right(READ, "group", monitor_group(group)),
         *(Right(DESCRIBE, "group", name) for name in (group, state_group(group))),
+        *(of_labels if labels else ()),
+    )
+
+
+def joiner_rights(settings: Settings) -> tuple[Right, ...]:
+    """Of ``join``, likewise."""
+    topics = settings.topics
+    return (
+        *(Right(READ, "topic", name) for name in (topics.predictions, topics.labels)),
+        Right(DESCRIBE, "topic", topics.input),
+        Right(WRITE, "topic", topics.drift_sketches),
+        Right(READ, "group", joiner_group(settings.kafka.group)),
     )
 
 

@@ -71,37 +71,81 @@ def check_topics(counts: Mapping[str, int], topics: Topics, *, drift: bool = Fal
         )
 
 
-def monitor_topics(topics: Topics) -> dict[str, str]:
-    """Those that a monitor reads and writes, by what they are to it."""
-    return {
+def monitor_topics(topics: Topics, *, labels: bool = False) -> dict[str, str]:
+    """Those that a monitor reads and writes, by what they are to it; ``labels``: there are some."""
+    needed = {
         "input": topics.input,
         "sketches": topics.drift_sketches,
         "reports": topics.drift_reports,
         "alerts": topics.drift_alerts,
         "state": topics.drift_state,
     }
+    if labels:
+        needed |= {"predictions": topics.predictions, "labels": topics.labels, "quality": topics.quality_reports}
+    return needed
 
 
-def check_monitor_topics(counts: Mapping[str, int], topics: Topics) -> None:
+def check_monitor_topics(counts: Mapping[str, int], needed: Mapping[str, str]) -> None:
     """Raises ConfigurationError with every topic that a monitor needs and that is not there."""
-    problems = [
-        f"the topic {name} for the monitor's {role} does not exist"
-        for role, name in monitor_topics(topics).items()
-        if name not in counts
-    ]
+    problems = _missing(counts, "monitor", needed)
     if problems:
         raise ConfigurationError(problems, hint=f"`{CREATE} --config FILE` creates missing topics")
 
 
+def joiner_topics(topics: Topics) -> dict[str, str]:
+    """Those that a joiner reads and writes, by what they are to it; of the input it counts the partitions."""
+    return {
+        "input": topics.input,
+        "predictions": topics.predictions,
+        "labels": topics.labels,
+        "sketches": topics.drift_sketches,
+    }
+
+
+def check_joiner_topics(counts: Mapping[str, int], topics: Topics) -> None:
+    """Raises ConfigurationError with everything that is wrong with the topics that a joiner needs.
+
+    A prediction stands in its input's partition. Its label, with the same key, is in that of the same number if the topic of
+    the labels has as many, and its producer the partitioner of the input's; the latter nobody can see from here.
+    """
+    problems = _missing(counts, "joiner", joiner_topics(topics))
+    wanted, found = counts.get(topics.input), counts.get(topics.labels)
+    if wanted is not None and found is not None and wanted != found:
+        problems.append(
+            f"the topic {topics.labels} for labels has {_partitions(found)}, the input {wanted}: labels would not be in the "
+            "partitions of their predictions"
+        )
+    if problems:
+        raise ConfigurationError(
+            problems,
+            hint=f"`{CREATE} --config FILE` creates missing topics; labels need as many partitions as the input",
+        )
+
+
+def _missing(counts: Mapping[str, int], role: str, needed: Mapping[str, str]) -> list[str]:
+    return [
+        f"the topic {name} for the {role}'s {what} does not exist"
+        for what, name in needed.items()
+        if name not in counts
+    ]
+
+
 def create_topics(
-    config: Mapping[str, Any], topics: Topics, *, partitions: int, replication: int, drift: bool = False
+    config: Mapping[str, Any],
+    topics: Topics,
+    *,
+    partitions: int,
+    replication: int,
+    drift: bool = False,
+    labels: bool = False,
 ) -> list[str]:
     """Make the topics fit; what was done, a line each. What exists keeps its settings, and an input its partitions.
 
     A dead letter is larger than its record by its headers, so a new topic for them has a limit that is as much higher.
     """
-    flow = (topics.input, topics.predictions, topics.dead_letters)
-    single = (topics.drift_sketches, topics.drift_reports, topics.drift_alerts, topics.drift_state) if drift else ()
+    flow = (topics.input, topics.predictions, topics.dead_letters, *([topics.labels] if labels else []))
+    of_drift = (topics.drift_sketches, topics.drift_reports, topics.drift_alerts, topics.drift_state)
+    single = (*(of_drift if drift else ()), *([topics.quality_reports] if labels else []))
     counts = partition_counts(config, (*flow, *single))
     wanted = dict.fromkeys(flow, counts.get(topics.input, partitions)) | dict.fromkeys(single, 1)
     admin = client(AdminClient, config)

@@ -8,6 +8,7 @@
                                                                       unpickled only here
 
     reference  the profile in it, of the training rows: what live ones are compared with
+    quality    how good the model was on the test rows: what realised quality is compared with
 """
 
 from worker.models.binding import bind

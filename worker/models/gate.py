@@ -20,6 +20,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from worker.columns import Scores
 from worker.errors import ConfigurationError, ModelError
 from worker.models.manifest import Manifest
+from worker.quality.scoring import spellings
 
 _SHOWN: Mapping[str, tuple[str, ...]] = {
     "binary": ("accuracy", "precision", "recall", "roc_auc"),
@@ -84,7 +85,7 @@ def encoded(truth: Sequence[Any] | npt.NDArray[Any], manifest: Manifest) -> npt.
         if not np.isfinite(values).all():
             raise ConfigurationError("the target holds values that are not finite")
         return values
-    by_name = _spellings(manifest.classes)
+    by_name = spellings(manifest.classes)
     unknown = sorted({str(value) for value in truth if str(value) not in by_name})
     if unknown:
         raise ConfigurationError(
@@ -96,18 +97,6 @@ def encoded(truth: Sequence[Any] | npt.NDArray[Any], manifest: Manifest) -> npt.
         return indices
     positive = manifest.classes.index(manifest.positive_class)
     return np.where(indices == positive, 1, 0)
-
-
-def _spellings(classes: Sequence[str]) -> dict[str, int]:
-    """How a class may be written: a file has ``1``, ``1.0`` or ``true`` for what the model calls ``1`` or ``True``."""
-    spellings: dict[str, int] = {}
-    for index, name in enumerate(classes):
-        others: tuple[str, ...] = {"0": ("0.0", "False", "false"), "1": ("1.0", "True", "true")}.get(name, ())
-        others += {"False": ("0", "false"), "True": ("1", "true")}.get(name, ())
-        others += (f"{name}.0",) if name.lstrip("-").isdigit() else ()
-        for spelling in others:
-            spellings.setdefault(spelling, index)
-    return spellings | {name: index for index, name in enumerate(classes)}
 
 
 def _score(name: str, served: Any, truth: npt.NDArray[Any]) -> float:

@@ -29,6 +29,7 @@ from worker.errors import ModelError
 MANIFEST = "manifest.json"
 GOLDEN = "golden.avro"
 PROFILE = "reference_profile.json"
+QUALITY = "reference_quality.json"
 FORMAT_VERSION: Final = 1
 MAX_LENGTH: Final = 65_536
 """Numbers in one vector: a slip of the pen must not make a matrix that fills the memory."""

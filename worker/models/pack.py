@@ -27,8 +27,21 @@ from worker.errors import ConfigurationError, ModelError
 from worker.models.binding import features_from
 from worker.models.bundle import Bundle, installed_libraries, load_model, open_bundle
 from worker.models.golden import MAX_GOLDEN_ROWS, TOLERANCE, Golden, write_golden
-from worker.models.manifest import GOLDEN, MANIFEST, PROFILE, Feature, Format, Input, Lineage, Manifest, Task, sha256
+from worker.models.manifest import (
+    GOLDEN,
+    MANIFEST,
+    PROFILE,
+    QUALITY,
+    Feature,
+    Format,
+    Input,
+    Lineage,
+    Manifest,
+    Task,
+    sha256,
+)
 from worker.models.predictor import BundlePredictor
+from worker.models.quality import held_out_quality
 from worker.models.reference import TrainingRows, profile_rows
 from worker.models.samples import columns_from, kinds_of
 from worker.models.trained import check_model, classes_of, feature_names_of, task_of
@@ -106,11 +119,13 @@ def pack(
         draft, scores = _served(draft, content, columns, automatic=input == "auto")
         if not isinstance(X_test, Columns):
             _check_same(model, X_test, scores, draft)
-        metrics = measure(scores, encoded(y_test, draft), draft, list(minima))
+        truth = encoded(y_test, draft)
+        metrics = measure(scores, truth, draft, list(minima))
         pass_gate(metrics, minima)
         rows = np.arange(min(len(columns), MAX_GOLDEN_ROWS))
         golden = write_golden(columns.take(rows), scores.take(rows), chosen_features)
-        files = {draft.model_file: content, GOLDEN: golden, **(further_files or {})}
+        quality = held_out_quality(scores, truth, draft).to_json().encode() + b"\n"
+        files = {draft.model_file: content, GOLDEN: golden, QUALITY: quality, **(further_files or {})}
         if profile is not None:
             reference = profile_rows(profile, _predictor(draft, content, columns), draft)
             files[PROFILE] = reference.to_json().encode() + b"\n"

@@ -55,7 +55,8 @@ def profile_rows(given: TrainingRows, predictor: BundlePredictor, manifest: Mani
             hint="leave out the rows that it can't predict",
         ) from error
     columns = given.rows if isinstance(given.rows, Columns) else features
-    return reference_of(columns, scores, times_ms=times, window_seconds=given.window_seconds)
+    positive = None if manifest.positive_class is None else manifest.classes.index(manifest.positive_class)
+    return reference_of(columns, scores, times_ms=times, window_seconds=given.window_seconds, positive=positive)
 
 
 def milliseconds(times: Any) -> IntArray:

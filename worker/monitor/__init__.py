@@ -3,6 +3,7 @@
 ::
 
     loop        one turn: take sketches, look at the input, close windows, deliver
+    watched     one model's drift, and its realised quality where labels are joined
     checkpoint  what is remembered, and where the sketches go on behind it
     encoding    reports and alerts to records of their topics
 

@@ -9,43 +9,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.avro.any_record import AnySchema
-from worker.drift.outcome import Alert, Outcome, Report
+from worker.drift.outcome import Alert, Outcome, QualityReport, Report
 from worker.records import OutgoingBatch, Slices
 
 
 @dataclass(frozen=True, slots=True)
 class OutputTopics:
-    """Where the monitor writes to; always their first partition, which has one order for all readers."""
+    """Where the monitor writes to; always their first partition, which has one order for all readers.
+
+    ``quality`` is written to where labels are joined.
+    """
 
     reports: str
     alerts: str
     state: str
+    quality: str = ""
 
 
 class OutputEncoder:
-    """By the texts of ``schemas/drift_report.avsc`` and ``schemas/drift_alert.avsc``."""
+    """By the texts of ``drift_report.avsc``, ``drift_alert.avsc`` and ``quality_report.avsc``."""
 
-    def __init__(self, topics: OutputTopics, report_schema: str, alert_schema: str) -> None:
+    def __init__(self, topics: OutputTopics, report_schema: str, alert_schema: str, quality_schema: str) -> None:
         self._topics = topics
         self._report = AnySchema.of(report_schema)
         self._alert = AnySchema.of(alert_schema)
+        self._quality = AnySchema.of(quality_schema)
 
     def encode(self, outcome: Outcome, model: str, state: bytes) -> tuple[OutgoingBatch, ...]:
         """Everything of one transaction, in order. Keys: the model's name; of an alert, the episode's."""
-        return (
-            _batch(
-                self._topics.reports,
-                [(model.encode(), self._report.write(_plain(report))) for report in outcome.reports],
-            ),
-            _batch(
-                self._topics.alerts,
-                [(alert.episode.encode(), self._alert.write(_plain(alert))) for alert in outcome.alerts],
-            ),
-            _batch(self._topics.state, [(model.encode(), state)]),
-        )
+        topics, key = self._topics, model.encode()
+        reports = [(key, self._report.write(_plain(report))) for report in outcome.reports]
+        quality = [(key, self._quality.write(_plain(report))) for report in outcome.quality]
+        alerts = [(alert.episode.encode(), self._alert.write(_plain(alert))) for alert in outcome.alerts]
+        written = {topics.reports: reports, topics.quality: quality, topics.alerts: alerts}
+        batches = [_batch(topic, records) for topic, records in written.items() if records]
+        return (*batches, _batch(topics.state, [(key, state)]))
 
 
-def _plain(value: Report | Alert) -> dict[str, object]:
+def _plain(value: Report | QualityReport | Alert) -> dict[str, object]:
     return dataclasses.asdict(value)
 
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from worker.drift.monitor import DriftMonitor
 from worker.drift.outcome import Outcome
-from worker.drift.sketch import Sketch
 from worker.errors import ConfigurationError, DeliveryAborted, TransportError
 from worker.monitor.checkpoint import MARK, Checkpoint, unreadable
 from worker.monitor.encoding import OutputEncoder
+from worker.monitor.watched import AnySketch, Memory, Watched
 from worker.ports import Clock, InputWatch, Look, RecordSink, SketchSource, StateLog, Taken
 from worker.records import Committable, TopicPartition
 
@@ -61,20 +60,11 @@ class MonitorObserver(Protocol):
     def stopped(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Whose monitor it is, and how one begins: afresh, or with a state that another one left."""
-
-    model: str
-    fresh: Callable[[], DriftMonitor]
-    recalled: Callable[[Any], DriftMonitor]
-
-
 @dataclass(slots=True)
 class _Held:
     """The partition is ours: the monitor with everything below ``next`` in it, and what of that is not delivered yet."""
 
-    monitor: DriftMonitor
+    monitor: Watched
     next: int
     delivered_at: float
     delivered_next: int
@@ -90,7 +80,7 @@ class MonitorLoop:
     watch: InputWatch
     sink: RecordSink
     memory: Memory
-    read_sketch: Callable[[bytes | None], Sketch]
+    read_sketch: Callable[[bytes | None], AnySketch]
     encoder: OutputEncoder
     sketches: TopicPartition
     patience_seconds: float
@@ -143,15 +133,15 @@ class MonitorLoop:
             self._wait(committed)
             return
         self._waiting_since, self.from_start = None, False
-        monitor = self.memory.fresh() if last is None else self._recalled(last)
+        monitor = self.memory.watched() if last is None else self._recalled(last)
         begin = self.source.start(None if last is None else last.next)
         self._held = _Held(monitor, begin, self.clock.monotonic(), begin)
         self.observer.assignment(1)
 
-    def _recalled(self, last: Checkpoint) -> DriftMonitor:
+    def _recalled(self, last: Checkpoint) -> Watched:
         try:
-            return self.memory.recalled(last.state)
-        except (ValueError, KeyError, TypeError) as error:
+            return self.memory.watched(last.state)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise unreadable(str(error)) from None
 
     def _last(self) -> tuple[Checkpoint | None, tuple[int, str] | None]:
@@ -184,7 +174,7 @@ class MonitorLoop:
         self._use_look(held, held.next)
         if taken.values:
             self.observer.absorbed(len(taken.values))
-            self._close(held, frozenset())
+            self._close(held)
 
     def _absorb_one(self, held: _Held, offset: int, value: bytes | None) -> None:
         try:
@@ -207,16 +197,14 @@ class MonitorLoop:
         """The idle partitions count once all below the look's end is absorbed."""
         if self._look is not None and absorbed >= self._look.sketches_end:
             look, self._look = self._look, None
-            self._close(held, look.idle)
+            self._close(held, look)
 
-    def _close(self, held: _Held, idle: frozenset[int]) -> None:
-        if not self._partitions:
-            return
-        new = held.monitor.close(idle, self._partitions)
-        held.outcome = Outcome((*held.outcome.reports, *new.reports), (*held.outcome.alerts, *new.alerts))
+    def _close(self, held: _Held, look: Look | None = None) -> None:
+        if self._partitions:
+            held.outcome += held.monitor.close(self._partitions, look)
 
     def _is_due(self, held: _Held) -> bool:
-        if held.outcome.reports or held.outcome.alerts:
+        if held.outcome:
             return True
         waited = self.clock.monotonic() - held.delivered_at
         return held.next > held.delivered_next and waited >= CHECKPOINT_SECONDS

@@ -28,16 +28,16 @@ Key = TypeVar("Key")
 Parsed = TypeVar("Parsed", RecordSchema, WriterSchema)
 
 
-def read_schema(path: Path) -> RecordSchema:
-    """The reader schema in a file. Raises ConfigurationError."""
-    return _read(path, parse_schema)
+def read_schema(path: Path, setting: str = "event.schema") -> RecordSchema:
+    """The reader schema in a file, which ``setting`` names. Raises ConfigurationError."""
+    return _read(path, parse_schema, setting)
 
 
-def _read(path: Path, parse: Callable[[str], Parsed]) -> Parsed:
+def _read(path: Path, parse: Callable[[str], Parsed], setting: str = "event.schema") -> Parsed:
     try:
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(f"there is no schema file {path}", hint="set event.schema") from None
+        raise ConfigurationError(f"there is no schema file {path}", hint=f"set {setting}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the schema file {path} can't be read: {error}") from None
     except SchemaRefused as error:

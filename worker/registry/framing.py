@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from worker.avro.framing import Framed, SchemaLookup, frame_detected, frame_raw
 from worker.avro.schema import RecordSchema
@@ -20,13 +21,20 @@ def framing(event: Event, registry: Registry, schema: RecordSchema) -> Callable[
     """Raises ConfigurationError. What it returns raises SchemaUnavailable where a registry does not answer."""
     if event.framing == "raw":
         return lambda batch: frame_raw(batch, schema, event.max_bytes)
-    lookup = _lookup(event, registry, schema)
-    return lambda batch: frame_detected(batch, lookup, event.max_bytes)
+    beside = event.schema_file.parent / IDS_FILE
+    return detecting(registry, schema, event.schema_ids or (beside if beside.exists() else None), event.max_bytes)
 
 
-def _lookup(event: Event, registry: Registry, schema: RecordSchema) -> SchemaLookup:
+def detecting(
+    registry: Registry, schema: RecordSchema, ids: Path | None, max_bytes: int
+) -> Callable[[RecordBatch], Framed]:
+    """As ``framing``, of records that name their schema; ``ids``: an ``ids.toml``, where there is no registry."""
+    lookup = _lookup(registry, schema, ids)
+    return lambda batch: frame_detected(batch, lookup, max_bytes)
+
+
+def _lookup(registry: Registry, schema: RecordSchema, ids: Path | None) -> SchemaLookup:
     if registry.url:
         files = SchemaFiles.read(schema, None)
         return RegistrySchemas(files, RegistryHttp(registry).get, time.monotonic)
-    beside = event.schema_file.parent / IDS_FILE
-    return SchemaFiles.read(schema, event.schema_ids or (beside if beside.exists() else None))
+    return SchemaFiles.read(schema, ids)

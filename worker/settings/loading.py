@@ -24,7 +24,7 @@ from worker.settings.sections import Settings
 ENVIRONMENT_PREFIX = "WORKER_"
 STARS = "********"
 _PATHS = (
-    *(("event", "schema"), ("event", "schema_ids"), ("model", "bundle")),
+    *(("event", "schema"), ("event", "schema_ids"), ("model", "bundle"), ("labels", "schema")),
     *(("registry", "ca"), ("registry", "certificate"), ("registry", "key")),
 )
 

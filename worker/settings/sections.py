@@ -26,6 +26,8 @@ _SUFFIXES = {
     "drift_reports": "drift-reports",
     "drift_alerts": "drift-alerts",
     "drift_state": "drift-state",
+    "labels": "labels",
+    "quality_reports": "quality-reports",
 }
 
 
@@ -81,6 +83,12 @@ class Topics(Section):
     )
     drift_state: str = Field(
         default="", description="What the monitor remembers, compacted; default <input>.drift-state."
+    )
+    labels: str = Field(
+        default="", description="What was true of the events, once it is known; default <input>.labels."
+    )
+    quality_reports: str = Field(
+        default="", description="Realised quality, a record a window; default <input>.quality-reports."
     )
 
     @model_validator(mode="before")
@@ -203,6 +211,45 @@ class Drift(Section):
     )
 
 
+class Labels(Section):
+    """Labels that come later, joined to the predictions: realised quality and concept drift."""
+
+    horizon_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        description="Join labels that are dated up to so long after their event; default: there are no labels.",
+    )
+    # ``schema`` is taken in pydantic, and is the word that users know.
+    schema_file: Path | None = Field(
+        default=None, alias="schema", description="Avro schema file of the labels; default: schemas/label.avsc."
+    )
+    id: Text = Field(default="event_id", description="Field of a label with its event's id.")
+    label: str | None = Field(
+        default=None,
+        description="Field with what was true; default: label for a class, value for a regression's number.",
+    )
+    time: Text = Field(default="time", description="Field with the time at which that was known.")
+    error_limit: float = Field(
+        default=0.1, ge=0, description="The rule |prediction - actual| <= limit, whose breaches are counted."
+    )
+    error_rise: float = Field(
+        default=0.05, ge=0, lt=1, description="So much more of the predictions may be wrong than of the held-out rows."
+    )
+    joiner: bool = Field(
+        default=False, description="`run` starts a joiner beside its workers; else it is `prediction-worker join`."
+    )
+
+    @property
+    def enabled(self) -> bool:
+        return self.horizon_seconds is not None
+
+    @model_validator(mode="after")
+    def _has_horizon(self) -> Self:
+        if self.joiner and not self.enabled:
+            raise ValueError("labels.joiner needs labels.horizon_seconds")
+        return self
+
+
 class Telemetry(Section):
     """Metrics, health and logs."""
 
@@ -229,6 +276,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     dead_letters: DeadLetters = DeadLetters()
     drift: Drift = Drift()
+    labels: Labels = Labels()
     telemetry: Telemetry = Telemetry()
 
     @model_validator(mode="after")

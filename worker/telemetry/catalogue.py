@@ -41,6 +41,16 @@ class TimedStage(enum.StrEnum):
     DELIVER = "deliver"
 
 
+class LabelOutcome(enum.StrEnum):
+    """The ``outcome`` label of the labels."""
+
+    JOINED = "joined"
+    DOUBLED = "doubled"
+    CONTRADICTING = "contradicting"
+    UNMATCHED = "unmatched"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric. ``buckets`` are a histogram's upper bounds, in its unit, without infinity.
@@ -164,7 +174,46 @@ DRIFT_SKETCHES = _counter("drift_sketches_total", "Sketches added up.")
 DRIFT_REFUSED = _counter("drift_sketches_refused_total", "Records among the sketches that are none.")
 DRIFT_ACTIVE = _gauge("drift_monitors_active", "1 in the monitor that merges and decides; the others stand by.")
 
+QUALITY_FIGURE = _gauge(
+    "quality_realised",
+    "A figure of realised quality in the latest window whose labels have had their time, such as accuracy or log_loss.",
+    "model",
+    "version",
+    "variant",
+    "figure",
+    merging="livemostrecent",
+)
+QUALITY_ESTIMATE = _gauge(
+    "quality_estimated",
+    "An estimate of the same figure for the latest window of drift, made of the model's scores and without labels.",
+    "model",
+    "version",
+    "figure",
+    merging="livemostrecent",
+)
+QUALITY_SHARE = _gauge(
+    "quality_labelled_ratio",
+    "Share of the latest such window's predictions whose label came within the horizon.",
+    "model",
+    "version",
+    "variant",
+    merging="livemostrecent",
+)
+QUALITY_WINDOWS = _counter("quality_windows_closed_total", "Windows of realised quality closed and reported.", "model")
+QUALITY_WINDOW_END = _gauge(
+    "quality_last_window_end_timestamp_seconds",
+    "End of the latest window of realised quality that was closed, in event time.",
+    "model",
+    unit="seconds",
+    merging="livemax",
+)
+
 MONITOR_METRICS = (
+    QUALITY_FIGURE,
+    QUALITY_ESTIMATE,
+    QUALITY_SHARE,
+    QUALITY_WINDOWS,
+    QUALITY_WINDOW_END,
     DRIFT_SCORE,
     DRIFT_EPISODES,
     DRIFT_ALERTS,
@@ -175,6 +224,17 @@ MONITOR_METRICS = (
     DRIFT_REFUSED,
     DRIFT_ACTIVE,
 )
+
+LABELS = _counter(
+    "labels_total",
+    "Labels by what became of them; a refused one can't be read, or is none of the model's classes.",
+    "outcome",
+)
+LABELS_FOREIGN = _counter("labels_predictions_refused_total", "Records among the predictions that are none.")
+LABELS_HELD = _gauge("labels_held_predictions", "Events whose prediction is held for labels to come.")
+LABELS_ASSIGNED = _gauge("labels_assigned_partitions", "Partitions whose labels and predictions are joined here.")
+
+JOINER_METRICS = (LABELS, LABELS_FOREIGN, LABELS_HELD, LABELS_ASSIGNED)
 
 PROCESSES = _gauge("supervisor_processes", "Processes that should be running.")
 RESTARTS = _counter("supervisor_restarts_total", "Processes started again after they had ended unasked.")
@@ -192,4 +252,4 @@ PROCESS_METRICS = (
            merging="livemin"),
 )  # fmt: skip
 
-CATALOGUE = (*WORKER_METRICS, *MONITOR_METRICS, *SUPERVISOR_METRICS, *PROCESS_METRICS)
+CATALOGUE = (*WORKER_METRICS, *MONITOR_METRICS, *JOINER_METRICS, *SUPERVISOR_METRICS, *PROCESS_METRICS)

@@ -9,7 +9,8 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
-from worker.drift.outcome import Alert, EpisodeEvent, Outcome, Report, Severity
+from worker.drift.outcome import Alert, EpisodeEvent, Outcome, QualityReport, Report, Severity
+from worker.quality.monitor import CONCEPT, series_of
 from worker.telemetry import catalogue as c
 from worker.telemetry.health import ProcessHealth
 from worker.telemetry.instruments import Instruments
@@ -69,6 +70,8 @@ class MonitorTelemetry:
         if outcome.reports:
             self._window_end.set(max(report.window_end for report in outcome.reports) / 1_000)
         self._score(outcome.reports)
+        for quality in outcome.quality:
+            self._realised(quality)
         for alert in outcome.alerts:
             self._tell(alert)
 
@@ -87,6 +90,19 @@ class MonitorTelemetry:
             for one in latest.series:
                 labels = (self._model, latest.model_version, one.name, one.what)
                 self._metrics.gauge(c.DRIFT_SCORE, *labels).set(one.score)
+            for figure, value in latest.estimated.items():
+                self._metrics.gauge(c.QUALITY_ESTIMATE, self._model, latest.model_version, figure).set(value)
+
+    def _realised(self, report: QualityReport) -> None:
+        self._metrics.counter(c.QUALITY_WINDOWS, self._model).inc()
+        self._metrics.gauge(c.QUALITY_WINDOW_END, self._model).set(report.window_end / 1_000)
+        which = self._model, report.model_version, report.variant
+        self._metrics.gauge(c.QUALITY_SHARE, *which).set(report.share_labelled)
+        for figure, value in report.figures.items():
+            self._metrics.gauge(c.QUALITY_FIGURE, *which, figure).set(value)
+        if report.judged:
+            labels = (self._model, report.model_version, series_of(report.variant), CONCEPT)
+            self._metrics.gauge(c.DRIFT_SCORE, *labels).set(report.score)
 
     def _tell(self, alert: Alert) -> None:
         self._metrics.counter(c.DRIFT_ALERTS, self._model, alert.event, alert.severity).inc()

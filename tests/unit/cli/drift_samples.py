@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from worker.bootstrap import Reference
@@ -45,6 +46,32 @@ def report(hour: int, amount: float, *, judged: bool = True) -> dict[str, Any]:
         "judged": judged,
         "note": "" if judged else "too few records",
         "series": series if judged else [],
+        "estimated": {"accuracy": 0.75} if judged else {},
+    }
+
+
+def quality(hour: int, accuracy: float, *, variant: str = "primary", note: str = "") -> dict[str, Any]:
+    return {
+        "model_name": "fraud",
+        "model_version": "1.0.0",
+        "variant": variant,
+        "window_start": hour * HOUR_MS,
+        "window_end": (hour + 1) * HOUR_MS,
+        "predictions": 100,
+        "labelled": 90,
+        "share_labelled": 0.9,
+        "doubled": 2,
+        "contradicting": 1,
+        "unmatched": 3,
+        "late": 0,
+        "wrong": 10,
+        "judged": not note,
+        "note": note,
+        "figures": {"accuracy": accuracy, "error_rate": 1 - accuracy},
+        "reference": {"accuracy": 0.95, "error_rate": 0.05},
+        "error_tolerated": 0.12,
+        "score": 0.5,
+        "drifted": False,
     }
 
 
@@ -74,5 +101,5 @@ def alert(event: str, hour: int, episode: str = "fraud 1.0.0 amount distribution
     }
 
 
-def found(reports: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> Found:
-    return Found(Reference("fraud", "1.0.0", PROFILE, DIGEST), reports, alerts)
+def found(reports: list[dict[str, Any]], alerts: list[dict[str, Any]], quality: Sequence[dict[str, Any]] = ()) -> Found:
+    return Found(Reference("fraud", "1.0.0", PROFILE, DIGEST), reports, alerts, quality)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from examples.flights import train
-from examples.flights.events import Value, encoded, events
+from examples.flights.events import Value, encoded, events, with_labels
 from examples.flights.flights import DATA, Flights, load
 from examples.flights.train import ModelKind
 
@@ -191,3 +191,27 @@ def test_an_unseen_destination_is_scored() -> None:
     rows: Any = training.rows
     odd = rows.head(3).assign(destination="ZZZ")
     assert np.isfinite(model.predict_proba(odd)).all()
+
+
+def test_labels_come_once_flights_have_landed(march: Flights) -> None:
+    """Each flight that landed has one label, after its event and in order of time; it says whether it was late."""
+    flights = march.take(np.arange(len(march)) < 2_000)
+    order = list(with_labels(flights))
+    left = [event.value["id"] for event, landed in order if not landed]
+    labels = [event for event, landed in order if landed]
+    assert left == list(flights.ids)
+    assert sorted(str(event.value["id"]) for event in labels) == sorted(
+        event for event, landed in zip(flights.ids, flights.landed, strict=True) if landed
+    )
+    times = [event.landed_at_ms if landed else event.at_ms for event, landed in order]
+    assert times == sorted(times)
+    assert all(event.landed_at_ms > event.at_ms for event in labels)
+    known = dict(zip(flights.ids, flights.late.tolist(), strict=True))
+    assert all(event.label["label"] == str(int(known[str(event.value["id"])])) for event in labels)
+
+
+def test_a_label_fits_its_schema(march: Flights) -> None:
+    """What is published is written by schemas/label.avsc."""
+    schema = fastavro.parse_schema(json.loads(SCHEMA_FILE.with_name("label.avsc").read_text()))
+    event = next(event for event, landed in with_labels(march) if landed)
+    fastavro.schemaless_writer(io.BytesIO(), schema, event.label, strict=True)

@@ -14,7 +14,7 @@ from tests.unit.models.trained import Trap, packed, rewrite
 from worker.errors import ExitCode, ModelError
 from worker.models import open_bundle
 from worker.models.contents import read_contents
-from worker.models.manifest import MANIFEST, sha256
+from worker.models.manifest import MANIFEST, QUALITY, sha256
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_kubernetes_mount(bundle: Path, tmp_path: Path) -> None:
     mount.mkdir()
     bundle.rename(mount / "..2026_01_01")
     (mount / "..data").symlink_to("..2026_01_01")
-    for name in ("model.joblib", "golden.avro", MANIFEST):
+    for name in ("model.joblib", "golden.avro", QUALITY, MANIFEST):
         (mount / name).symlink_to(f"..data/{name}")
     (tmp_path / "link").symlink_to(mount)
     assert open_bundle(tmp_path / "link").manifest.name == "loans"
@@ -161,7 +161,9 @@ def test_files_that_the_manifest_does_not_name(bundle: Path) -> None:
 def test_further_files_are_verified_and_handed_on(tmp_path: Path) -> None:
     """A bundle may carry more files; they are verified like the others."""
     packed(tmp_path / "loans", further_files={"notes.json": b"{}"})
-    assert open_bundle(tmp_path / "loans").files == {"notes.json": b"{}"}
+    files = dict(open_bundle(tmp_path / "loans").files)
+    assert files.pop(QUALITY)
+    assert files == {"notes.json": b"{}"}
 
 
 def test_size_limit(bundle: Path) -> None:

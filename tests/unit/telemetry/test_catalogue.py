@@ -20,6 +20,7 @@ from worker.telemetry.reference import metrics_page
 BOUNDED_LABELS = {
     *("model", "version", "topic", "partition", "stage", "reason", "outcome", "model_version", "mode"),
     *("series", "what", "event", "severity"),  # of a reference profile; of an alert
+    *("variant", "figure"),  # of a rollout; of realised quality
 }
 OTHER_UNITS = ("_milliseconds", "_ms", "_minutes", "_kilobytes", "_mb", "_percent")
 
