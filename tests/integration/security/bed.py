@@ -76,6 +76,28 @@ def monitor_grants(topic: str, group: str) -> dict[str, Grant]:
     }
 
 
+def joiner_grants(topic: str, group: str) -> dict[str, Grant]:
+    """Likewise, for a joiner of labels."""
+    return {
+        f"READ on topic {topic}.predictions": Grant(READ, TOPIC, f"{topic}.predictions"),
+        f"READ on topic {topic}.labels": Grant(READ, TOPIC, f"{topic}.labels"),
+        f"DESCRIBE on topic {topic}": Grant(DESCRIBE, TOPIC, topic),
+        f"WRITE on topic {topic}.drift-sketches": Grant(WRITE, TOPIC, f"{topic}.drift-sketches"),
+        f"READ on group {group}-labels": Grant(READ, GROUP, f"{group}-labels"),
+        "transactional id": Grant(WRITE, TRANSACTIONAL_ID, f"{group}-labels-", prefixed=True),
+    }
+
+
+def labels_grants(topic: str, group: str) -> dict[str, Grant]:
+    """What a monitor needs besides where there are labels."""
+    return {
+        f"WRITE on topic {topic}.quality-reports": Grant(WRITE, TOPIC, f"{topic}.quality-reports"),
+        f"DESCRIBE on topic {topic}.predictions": Grant(DESCRIBE, TOPIC, f"{topic}.predictions"),
+        f"DESCRIBE on topic {topic}.labels": Grant(DESCRIBE, TOPIC, f"{topic}.labels"),
+        f"DESCRIBE on group {group}-labels": Grant(DESCRIBE, GROUP, f"{group}-labels"),
+    }
+
+
 @dataclass
 class Bed:
     """One user with topics and a group of their own; ``options`` are librdkafka's."""

@@ -9,13 +9,19 @@ import pytest
 from tests.architecture.source import ROOT
 from tests.chaos.fleet import Fleet
 from tests.component.worker_rig import event
-from tests.integration.security.bed import Bed, monitor_grants, scram, worker_grants
+from tests.integration.security.bed import Bed, joiner_grants, labels_grants, monitor_grants, scram, worker_grants
 from tests.support.kafka import produce_all, read_all
+from tests.support.secured import Grant
 from tests.support.waiting import wait_until
+from worker.avro.quality_sketches import QualitySketchCodec
+from worker.broker.topics import create_topics
 from worker.errors import ExitCode
+from worker.shipped import output_schema
 
 WORKER = worker_grants("TOPIC", "GROUP")
 MONITOR = monitor_grants("TOPIC", "GROUP")
+JOINER = joiner_grants("TOPIC", "GROUP")
+LABELS = labels_grants("TOPIC", "GROUP")
 
 
 def named(bed: Bed, right: str) -> str:
@@ -107,15 +113,19 @@ def test_one_is_taken_away_meanwhile(bed: Bed) -> None:
     assert bed.predictions() == 10
 
 
-def as_monitor(bed: Bed) -> dict[str, str]:
-    """The options of another user, who has exactly the ACLs of a monitor."""
-    user = f"{bed.user}-monitor"
-    folder = bed.folder / "monitor"
+def become(bed: Bed, role: str, grants: dict[str, Grant]) -> None:
+    """Another user, who has exactly these ACLs."""
+    user = f"{bed.user}-{role}"
+    folder = bed.folder / role
     folder.mkdir()
-    options = scram(bed.kafka, folder, user)
-    bed.kafka.grant(user, monitor_grants(bed.topic, bed.group).values())
-    bed.options, bed.user = options, user
-    return options
+    bed.options, bed.user = scram(bed.kafka, folder, user), user
+    if grants:
+        bed.kafka.grant(user, grants.values())
+
+
+def as_monitor(bed: Bed) -> None:
+    """Another user, who has exactly the ACLs of a monitor."""
+    become(bed, "monitor", monitor_grants(bed.topic, bed.group))
 
 
 @pytest.mark.long
@@ -146,7 +156,47 @@ def test_a_monitor_without(bed: Bed) -> None:
     }
 
 
-@pytest.mark.parametrize("grants", [WORKER, MONITOR], ids=["worker", "monitor"])
+def with_labels(bed: Bed) -> None:
+    create_topics(bed.kafka.bootstrap, {f"{bed.topic}.{name}": 1 for name in ("labels", "quality-reports")})
+    bed.settings["labels"] = {"horizon_seconds": 3_600}
+
+
+@pytest.mark.long
+def test_labels_with_the_documented_ones(bed: Bed) -> None:
+    """A joiner, and a monitor beside it, with exactly their documented ACLs join and stop in order."""
+    bed.write(0, 20)
+    with_labels(bed)
+    with Fleet(bed.config) as fleet:
+        fleet.start()
+        wait_until(lambda: bed.predictions() == 20, 60)
+        fleet.stop(30)
+    codec = QualitySketchCodec(output_schema("quality_sketch"))
+    become(bed, "joiner", joiner_grants(bed.topic, bed.group))
+    with Fleet(bed.config) as fleet:
+        joiner, sketches = fleet.start(module=("worker", "join")), f"{bed.topic}.drift-sketches"
+        wait_until(
+            lambda: any(codec.knows(r.value) for r in read_all(bed.kafka.bootstrap, sketches)) or not joiner.running, 60
+        )
+        assert fleet.stop(30) == [ExitCode.OK], joiner.last_words()
+    become(bed, "monitor", monitor_grants(bed.topic, bed.group) | labels_grants(bed.topic, bed.group))
+    with Fleet(bed.config) as fleet:
+        monitor, state = fleet.start(module=("worker", "monitor")), f"{bed.topic}.drift-state"
+        wait_until(lambda: bool(read_all(bed.kafka.bootstrap, state)) or not monitor.running, 60)
+        assert fleet.stop(30) == [ExitCode.OK], monitor.last_words()
+
+
+def test_a_joiner_without(bed: Bed) -> None:
+    """A joiner without any of its ACLs gets the list of all that the broker can be asked for."""
+    with_labels(bed)
+    become(bed, "joiner", {})
+    code, text = bed.says("join")
+    assert code == ExitCode.CONFIGURATION, text
+    assert errors_in(text) == {
+        f"error: no ACL grants {named(bed, right)}" for right in JOINER if right != "transactional id"
+    }
+
+
+@pytest.mark.parametrize("grants", [WORKER, MONITOR, JOINER, LABELS], ids=["worker", "monitor", "joiner", "labels"])
 def test_they_are_documented(grants: dict[str, object]) -> None:
     """docs/security.md lists each of these rights, in its words."""
     page = (ROOT / "docs/security.md").read_text("utf-8")
