@@ -232,12 +232,9 @@ class Reference:
     digest: str
 
 
-def read_reference(settings: Settings) -> Reference:
+def read_reference(settings: Settings, contents: Contents | None = None) -> Reference:
     """The bundle's; nothing is unpickled. Raises ModelError, also for a bundle without a profile."""
-    return _reference(settings, read_contents(settings.model.bundle, digest=settings.model.digest))
-
-
-def _reference(settings: Settings, contents: Contents) -> Reference:
+    contents = contents or read_contents(settings.model.bundle, digest=settings.model.digest)
     profile = profile_of(contents.files)
     if profile is None:
         raise ModelError(
@@ -250,7 +247,7 @@ def _reference(settings: Settings, contents: Contents) -> Reference:
 def prepare_monitor(settings: Settings) -> Memory:
     """The monitor of the bundle's model, by its reference profile. Raises ModelError."""
     contents = read_contents(settings.model.bundle, digest=settings.model.digest)
-    reference = _reference(settings, contents)
+    reference = read_reference(settings, contents)
     profiles = {reference.digest: reference.profile}
     drift = settings.drift
     policy = Policy(rate=drift.rate, min_records=drift.min_records, effect_floor=drift.effect_floor)

@@ -14,7 +14,7 @@ def board() -> Board:
         uid="drift",
         title="Drift and quality",
         description="What has drifted, how far and since when; and whether the monitor that says so is well itself.",
-        sections=(_now(), _history(), _monitor()),
+        sections=(_now(), _history(), _quality(), _monitor()),
     )
 
 
@@ -78,6 +78,79 @@ def _history() -> Section:
                     f"sum by (event, severity) (increase(drift_alerts_total{{{JOB}}}[1h]))", "{{event}}, {{severity}}"
                 ),
                 width=6,
+                stacked=True,
+            ),
+        ),
+    )
+
+
+def _quality() -> Section:
+    return Section(
+        "Quality, where labels are joined",
+        (
+            listing(
+                "Realised",
+                "Of the latest window whose labels have had their time.",
+                "none",
+                f"sort(max by (model, version, variant, figure) (quality_realised{{{JOB}}}))",
+                (
+                    Column("model", "Model"),
+                    Column("version", "Version"),
+                    Column("variant", "Variant"),
+                    Column("figure", "Figure"),
+                    Column("Value", "Value", unit="none"),
+                ),
+                width=12,
+            ),
+            listing(
+                "Estimated, without labels",
+                "Of the latest window of drift, by the model's own scores: right as far as these are calibrated.",
+                "none",
+                f"sort(max by (model, version, figure) (quality_estimated{{{JOB}}}))",
+                (
+                    Column("model", "Model"),
+                    Column("version", "Version"),
+                    Column("figure", "Figure"),
+                    Column("Value", "Estimate", unit="none"),
+                ),
+                width=12,
+            ),
+            figure(
+                "Predictions with a label",
+                "Share of the latest such window's predictions whose label came within the horizon.",
+                "percentunit",
+                Query(f"min(quality_labelled_ratio{{{JOB}}})"),
+                width=6,
+            ),
+            figure(
+                "Latest such window ends",
+                "In event time; a horizon behind, by design.",
+                "dateTimeAsIso",
+                Query(f"max(quality_last_window_end_timestamp_seconds{{{JOB}}}) * 1000"),
+                width=6,
+            ),
+            figure(
+                "Windows of quality closed",
+                "In the last hour.",
+                "none",
+                Query(f"sum(increase(quality_windows_closed_total{{{JOB}}}[1h]))"),
+                width=6,
+                decimals=0,
+            ),
+            figure(
+                "Held for labels",
+                "Events whose prediction waits in the joiners' memory.",
+                "none",
+                Query(f"sum(labels_held_predictions{{{JOB}}})"),
+                width=6,
+                decimals=0,
+            ),
+            graph(
+                "Labels",
+                "By what became of them; where many are unmatched, the partitioner or the key is another than the input's.",
+                "cps",
+                Query(f"sum by (outcome) (rate(labels_total{{{JOB}}}{RATE}))", "{{outcome}}"),
+                width=24,
                 stacked=True,
             ),
         ),

@@ -29,7 +29,7 @@ def scraped(at_length: None, program: Program, tmp_path_factory: pytest.TempPath
     server, folder = program("prometheus"), tmp_path_factory.mktemp("observability")
     stage.pack_bundle(folder)
     with ApacheKafka() as broker:
-        set_up = stage.set_stage(folder, broker)
+        set_up = stage.set_stage(folder, broker, labels=True)
         with (
             stage.workers(set_up, 2) as workers,
             prometheus(server, folder, f"127.0.0.1:{set_up.port}") as found,
@@ -38,6 +38,7 @@ def scraped(at_length: None, program: Program, tmp_path_factory: pytest.TempPath
             with stage.replay(set_up, FLIGHTS, RATE):
                 wait_until(lambda: (found.value("sum(worker_records_consumed_total)") or 0) == FLIGHTS, FLOW_SECONDS)
                 wait_until(lambda: bool(found.value('ALERTS{alertname="PredictionDriftOpen"}')), FLOW_SECONDS)
+                wait_until(lambda: bool(found.value("sum(quality_windows_closed_total)")), FLOW_SECONDS)
             assert workers.poll() is None
             yield found
 

@@ -24,6 +24,7 @@ TOPIC = "flights"
 PREDICTIONS, DEAD_LETTERS = f"{TOPIC}.predictions", f"{TOPIC}.dlq"
 ALERTS = f"{TOPIC}.drift-alerts"
 DRIFT = (ALERTS, f"{TOPIC}.drift-sketches", f"{TOPIC}.drift-reports", f"{TOPIC}.drift-state")
+LABELS, QUALITY = f"{TOPIC}.labels", f"{TOPIC}.quality-reports"
 PARTITIONS = 6
 SETTINGS = """\
 [kafka]
@@ -51,6 +52,11 @@ monitor = {drift}
 [telemetry]
 port = {port}
 """
+LABELS_SETTINGS = """
+[labels]
+horizon_seconds = 86400
+joiner = true
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Stage:
     bootstrap: str
     mode: str
     port: int
+    labels: bool = False
 
     @property
     def settings(self) -> Path:
@@ -81,17 +88,20 @@ def pack_bundle(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def set_stage(folder: Path, broker: Broker) -> Stage:
-    """Topics and settings, on a broker that runs."""
+def set_stage(folder: Path, broker: Broker, *, labels: bool = False) -> Stage:
+    """Topics and settings, on a broker that runs; ``labels``: with them, and a joiner (where there are transactions)."""
+    labels = labels and broker.transactional
     if broker.transactional:
         create_topics(broker.bootstrap, dict.fromkeys((TOPIC, PREDICTIONS, DEAD_LETTERS), PARTITIONS))
         create_topics(broker.bootstrap, dict.fromkeys(DRIFT, 1))
+        if labels:
+            create_topics(broker.bootstrap, {LABELS: PARTITIONS, QUALITY: 1})
     else:  # its topics come into being when they are first named
         client = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
         for topic in (TOPIC, PREDICTIONS, DEAD_LETTERS):
             client.list_topics(topic, timeout=10)
     mode = "exactly-once" if broker.transactional else "at-least-once"
-    stage = Stage(folder, broker.bootstrap, mode, ports.free(1)[0])
+    stage = Stage(folder, broker.bootstrap, mode, ports.free(1)[0], labels)
     stage.settings.write_text(
         SETTINGS.format(
             bootstrap=stage.bootstrap,
@@ -100,7 +110,8 @@ def set_stage(folder: Path, broker: Broker) -> Stage:
             mode=mode,
             drift=str(broker.transactional).lower(),  # the monitor works in transactions
             port=stage.port,
-        ),
+        )
+        + (LABELS_SETTINGS if labels else ""),
         encoding="utf-8",
     )
     return stage
@@ -121,6 +132,7 @@ def replay(stage: Stage, flights: int, rate: float) -> Iterator[subprocess.Popen
         *_example("replay"),
         *("--bootstrap", stage.bootstrap, "--topic", TOPIC, "--schema", str(shipped("schemas/flight.avsc"))),
         *("--limit", str(flights), "--rate", str(rate)),
+        *(("--labels-topic", LABELS, "--label-schema", str(shipped("schemas/label.avsc"))) if stage.labels else ()),
     ]
     with _running(command, stage.folder / "replay.log", _root()) as process:
         yield process
