@@ -8,10 +8,10 @@ PEER_PACKAGES := evidently==0.7.23 nannyml==0.13.1 river==0.26.1 'pandas<3' nump
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo broker test test-fast coverage lint format types check bench bench-peers fuzz chaos
-.PHONY: security-test registry-test sbom observability-test compose-test up down clean constraints
+.PHONY: security-test registry-test sbom observability-test compose-test k8s-test k8s-scale up down clean constraints
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once, about a minute) ..."
@@ -88,6 +88,12 @@ observability-test: $(READY)  ## Every query and alert on a real Prometheus; nee
 compose-test: $(READY)  ## Docker Compose on a Docker Engine of its own; needs root, docker.io, iptables, debootstrap and Go
 	@$(BIN)/python -m tests.deploy.compose.images
 	@unshare --net $(BIN)/python -m pytest tests/deploy/compose --compose
+
+k8s-test: $(READY)  ## The manifests on a real Kubernetes: kind, or a node of its own (as root; the first time 20 minutes)
+	@$(BIN)/python -m pytest tests/deploy/kubernetes/test_kubernetes.py --kubernetes
+
+k8s-scale: $(READY)  ## Autoscalers on it, HPA and KEDA, over a step of load (an hour)
+	@$(BIN)/python -m pytest tests/deploy/kubernetes/test_autoscaling.py --kubernetes
 
 up:  ## The whole system with Docker Compose
 	docker compose up --build --detach

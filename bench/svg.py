@@ -56,6 +56,16 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float, float, float]]) -> st
     return _svg(title, TOP + len(bars) * row + 14, parts)
 
 
+def stacked(*charts: str) -> str:
+    """Charts of the same size, one below the other."""
+    placed = [
+        chart.replace("<svg ", f'<svg y="{k * HEIGHT}" width="{WIDTH}" height="{HEIGHT}" ', 1)
+        for k, chart in enumerate(charts)
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {len(charts) * HEIGHT}">'
+    return "\n".join([head, *placed, "</svg>\n"])
+
+
 def _scale(low: float, high: float, start: float, end: float, *, log: bool) -> Callable[[float], float]:
     """From values to places in the picture."""
     measure = math.log if log else float

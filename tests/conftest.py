@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--observability", action="store_true", help="run those on Prometheus; without it, what can't be run is skipped"
     )
     parser.addoption("--compose", action="store_true", help="run Docker Compose; `make compose-test` says where")
+    parser.addoption("--kubernetes", action="store_true", help="run the tests that start a Kubernetes (make k8s-test)")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker

@@ -22,7 +22,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 INDENTED = re.compile(r"^(?: {4,}|\t)(\S.*)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TREE = re.compile(r"^((?:worker|tests|docs|schemas|examples|k8s|bench|observability|\.ci)/[\w./-]+?)(?:::(\w+))?$")
-VERBS = frozenset(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+VERBS = frozenset(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 every_document = pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -77,7 +77,7 @@ def unknown_in(words: list[str]) -> list[str]:
 def test_make_verbs_exist(path: Path) -> None:
     """Every `make X` in a document is a verb of the Makefile."""
     calls = [words for code in code_in(path.read_text("utf-8")) for words in words_after("make", code)]
-    verbs = {word for words in calls for word in words if re.fullmatch(r"[a-z][a-z-]*", word)}
+    verbs = {word for words in calls for word in words if re.fullmatch(r"[a-z][a-z0-9-]*", word)}
     assert verbs <= VERBS
 
 

@@ -14,7 +14,7 @@ from bench.contenders.meter import STAGES
 from bench.figures import quartiles, slope, spread
 from bench.report import report
 from bench.screen import Sheet
-from bench.svg import bar_chart, line_chart
+from bench.svg import bar_chart, line_chart, stacked
 
 MACHINE = {
     "cores": 2,
@@ -106,6 +106,14 @@ def test_bars_are_in_proportion() -> None:
     chart = ET.fromstring(bar_chart("T", [("a", 10, 9, 11), ("b", 5, 5, 5)]))
     widths = [float(bar.attrib["width"]) for bar in chart.findall("{*}rect")[1:]]
     assert widths[0] == pytest.approx(2 * widths[1], abs=0.1)
+
+
+def test_charts_stand_one_below_the_other() -> None:
+    """Each in a place of its own, as high as the ones above it together."""
+    chart = line_chart("T", "x", "y", {"a": [(0, 1), (1, 2)]})
+    picture = ET.fromstring(stacked(chart, chart, chart))
+    assert [float(one.attrib["y"]) for one in picture.findall("{*}svg")] == [0, 360, 720]
+    assert picture.attrib["viewBox"] == "0 0 720 1080"
 
 
 def test_figures_of_several_runs() -> None:

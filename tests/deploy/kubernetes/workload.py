@@ -1,0 +1,42 @@
+"""What the workers of the test predict: the chaos tests' stream, and a model of it that costs as much as is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer
+
+from tests.chaos.stream import SCHEMA, expected_score
+from worker.avro.schema import parse_schema
+from worker.columns import Columns, NumberColumn
+from worker.models import TrainingRows, pack
+
+WINDOW_SECONDS = 60
+TRAINING_MINUTES = 40
+
+
+def pack_readings(to: Path, *, landmarks: int = 0, replace: bool = False) -> None:
+    """A bundle with a reference profile. ``landmarks`` of a kernel make each row dearer, and no score different."""
+    random = np.random.default_rng(0)
+    x, y = random.random(8_000) * 1_000, random.random(8_000)
+    rows, target = np.column_stack([x, y]), expected_score(x, y)
+    roots = FunctionTransformer(np.sqrt)
+    steps = make_union(roots, Nystroem(n_components=landmarks, random_state=0)) if landmarks else roots
+    times = 1_700_000_040_000 + np.arange(len(x)) * (TRAINING_MINUTES * WINDOW_SECONDS * 1_000 // len(x))
+    pack(
+        make_pipeline(steps, LinearRegression()).fit(rows, target),
+        to=to,
+        name="readings",
+        version="1.0.0",
+        X_test=rows[:500],
+        y_test=target[:500],
+        features=["x", "y"],
+        schema=parse_schema(SCHEMA),
+        task="regression",
+        profile=TrainingRows(Columns({"x": NumberColumn(x), "y": NumberColumn(y)}, len(x)), times, WINDOW_SECONDS),
+        replace=replace,
+    )
