@@ -58,14 +58,14 @@ class Lives:
         self._process.wait(10)
 
     def _follow(self, stream: IO[str]) -> None:
-        for event in _documents(stream):
+        for event in documents(stream):
             pod = event["object"]
             life = self.of.setdefault(pod["metadata"]["uid"], Life(pod["metadata"]["name"]))
-            _take(life, pod)
+            take(life, pod)
             life.gone = life.gone or event["type"] == "DELETED"
 
 
-def _take(life: Life, pod: dict[str, Any]) -> None:
+def take(life: Life, pod: dict[str, Any]) -> None:
     life.labels = pod["metadata"].get("labels", {})
     life.ended_by = pod["metadata"].get("deletionTimestamp") or life.ended_by
     for status in pod["status"].get("containerStatuses", ()):
@@ -78,7 +78,7 @@ def _take(life: Life, pod: dict[str, Any]) -> None:
             life.exit_codes.append(ended["exitCode"])
 
 
-def _documents(stream: IO[str]) -> Iterator[dict[str, Any]]:
+def documents(stream: IO[str]) -> Iterator[dict[str, Any]]:
     """JSON documents one after the other, as they come."""
     decoder, text = json.JSONDecoder(), ""
     for line in stream:
