@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from tests.deploy.kubernetes.bed import output
 
@@ -14,11 +15,15 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def found(self) -> Self:
+        """Make its own key and certificate."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", DAYS, "-subj", "/CN=ca",
             "-keyout", "ca.key", "-out", "ca.crt",
         )  # fmt: skip
+        return self
 
     def sign(self, name: str, subject: str, names: str) -> None:
         """``subject`` as openssl writes it (/O=group/CN=name), ``names`` too (DNS:kafka,IP:127.0.0.1)."""

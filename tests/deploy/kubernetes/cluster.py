@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy.kubernetes.bed import CACHE, BedError, check_machine, output
+from tests.deploy.kubernetes.certificates import Authority
 from tests.deploy.kubernetes.control_plane import ControlPlane
 from tests.deploy.kubernetes.go_programs import KUBERNETES
 from tests.deploy.kubernetes.images import build_images
@@ -21,13 +22,13 @@ from tests.deploy.kubernetes.node import Node
 class Cluster:
     """``folder`` is seen under the same path by the node, so a pod can mount what is in it.
 
-    ``plane`` is None where it is not ours, as in kind.
+    ``authority`` is the one that the API server trusts, None where that is not ours, as in kind.
     """
 
     program: Path
     kubeconfig: Path
     folder: Path
-    plane: ControlPlane | None
+    authority: Authority | None
 
     def kubectl(self, *words: str | Path, stdin: str = "", seconds: float = 120.0) -> str:
         """What it says. Raises BedError with its last words when it fails."""
@@ -50,8 +51,24 @@ class Cluster:
 
 
 def start_cluster() -> contextlib.AbstractContextManager[Cluster]:
-    """kind where it is installed, else this machine's own."""
-    return kind() if shutil.which("kind") else bed()
+    """kind where it is installed, else this machine's own; the latter goes on if it was there before."""
+    if shutil.which("kind"):
+        return kind()
+    return contextlib.nullcontext(_own()) if _answers() else bed()
+
+
+def _own() -> Cluster:
+    plane = CACHE / "plane"
+    return Cluster(KUBERNETES.program("kubectl"), plane / "admin.conf", CACHE / "cluster", Authority(plane / "pki"))
+
+
+def _answers() -> bool:
+    """Whether ``python -m tests.deploy.kubernetes`` runs."""
+    if not (CACHE / "plane/admin.conf").exists():
+        return False
+    with contextlib.suppress(BedError):
+        return _own().kubectl("get", "--raw=/readyz", "--request-timeout=2s") == "ok"
+    return False
 
 
 @contextlib.contextmanager
@@ -97,7 +114,7 @@ def bed() -> Iterator[Cluster]:
     try:
         node = Node(CACHE / "node", plane, images)
         try:
-            yield Cluster(KUBERNETES.program("kubectl"), plane.admin, folder, plane)
+            yield _own()
         finally:
             node.stop()
     finally:

@@ -31,7 +31,7 @@ class ControlPlane:
         self._controllers()
 
     def _certify(self) -> None:
-        self.authority = Authority(self.folder / "pki")
+        self.authority = Authority(self.folder / "pki").found()
         output("openssl", "genrsa", "-out", "sa.key", "2048", folder=self.authority.folder)
         output("openssl", "rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub", folder=self.authority.folder)
         sign = self.authority.sign

@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 
-from tests.chaos.campaign import to_toml
 from tests.chaos.checker import Verdict
 from tests.chaos.reading import CommittedOffsets, judge
 from tests.chaos.stream import SCHEMA, Stream, StreamProducer, make_stream
@@ -139,7 +138,7 @@ def open_field(
     kind: str = "Deployment",
     events: int = 100_000,
     partitions: int = 12,
-    batch: int = BATCH,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     patches: Sequence[Patch] = (),
 ) -> Iterator[Field]:
     """The overlay, applied to a namespace of its own that goes in the end; nothing is produced yet."""
@@ -149,7 +148,7 @@ def open_field(
     stream = make_stream(events, partitions=partitions, seed=7)
     try:
         with Lives(cluster, name) as lives:
-            folder = _kustomization(cluster.folder / name, kafka, overlay, batch, patches)
+            folder = _kustomization(cluster.folder / name, kafka, overlay, settings or {}, patches)
             cluster.apply(cluster.kubectl("kustomize", folder))
             producer = StreamProducer(kafka.outside, name, stream)
             yield Field(cluster, kafka, name, kind, partitions, stream, lives, producer)
@@ -160,7 +159,13 @@ def open_field(
         cluster.kubectl("delete", "persistentvolume", name, "--ignore-not-found", "--wait=false")
 
 
-def _kustomization(folder: Path, kafka: KafkaPod, overlay: str, batch: int, patches: Sequence[Patch]) -> Path:
+def _kustomization(
+    folder: Path,
+    kafka: KafkaPod,
+    overlay: str,
+    further: Mapping[str, Mapping[str, Any]],
+    patches: Sequence[Patch],
+) -> Path:
     """For the namespace that the folder is named after."""
     name = folder.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -169,9 +174,11 @@ def _kustomization(folder: Path, kafka: KafkaPod, overlay: str, batch: int, patc
         "topics": {"input": name},
         "event": {"schema": "reading.avsc", "id": "id"},
         "model": {"bundle": "/models/readings"},
-        "delivery": {"max_batch_records": batch},
+        "delivery": {"max_batch_records": BATCH},
     }
-    (folder / "worker.toml").write_text(to_toml(settings), "utf-8")
+    for section, values in further.items():
+        settings[section] |= values
+    (folder / "worker.toml").write_text(_toml(settings), "utf-8")
     (folder / "reading.avsc").write_text(SCHEMA, "utf-8")
     alias = [{"ip": kafka.address, "hostnames": ["kafka"]}]
     kustomization = {
@@ -190,6 +197,21 @@ def _kustomization(folder: Path, kafka: KafkaPod, overlay: str, batch: int, patc
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), "utf-8")
     return folder
+
+
+def _toml(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table within a section in braces."""
+    lines = []
+    for section, values in settings.items():
+        lines.append(f"[{section}]")
+        for key, value in values.items():
+            table = isinstance(value, dict)
+            lines.append(f"{key} = {_table(value) if table else json.dumps(value)}")
+    return "\n".join([*lines, ""])
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    return "{ " + ", ".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in values.items()) + " }"
 
 
 def change(kind: str, name: str, verb: str, path: str, value: object) -> Patch:

@@ -16,6 +16,9 @@ NAMESPACE = "kafka"
 OUTSIDE_PORT = 19092
 SETTINGS = {
     **SMALL,
+    # A machine that is busy with other things is no reason to take the broker for dead.
+    "broker.session.timeout.ms": "30000",
+    "broker.heartbeat.interval.ms": "2000",
     "node.id": "1",
     "process.roles": "broker,controller",
     "controller.quorum.voters": "1@localhost:29093",
@@ -47,6 +50,9 @@ class KafkaPod:
 def start_kafka(cluster: Cluster) -> KafkaPod:
     """In a namespace of its own, under the "restricted" standard as well."""
     authority = Authority(cluster.folder / "kafka-pki")
+    if (found := _address(cluster)) and authority.path("worker.crt").exists():
+        return KafkaPod(found, authority)  # of a cluster that was there before
+    authority.found()
     authority.sign("kafka", "/CN=kafka", "DNS:kafka")
     authority.sign("worker", "/CN=worker", "DNS:worker")
     secret = {
@@ -74,7 +80,9 @@ def restricted(name: str) -> dict[str, object]:
 
 
 def _address(cluster: Cluster) -> str:
-    return str(cluster.get("pod", "kafka", "--namespace", NAMESPACE)["status"].get("podIP", ""))
+    """Empty while there is none."""
+    pods = cluster.get("pods", "--namespace", NAMESPACE)["items"]
+    return next((pod["status"].get("podIP", "") for pod in pods), "")
 
 
 def _pod() -> dict[str, object]:

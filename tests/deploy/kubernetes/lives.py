@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Self
@@ -58,7 +57,8 @@ class Lives:
         self._process.wait(10)
 
     def _follow(self, stream: IO[str]) -> None:
-        for event in documents(stream):
+        for line in stream:
+            event = json.loads(line)
             pod = event["object"]
             life = self.of.setdefault(pod["metadata"]["uid"], Life(pod["metadata"]["name"]))
             take(life, pod)
@@ -76,14 +76,3 @@ def take(life: Life, pod: dict[str, Any]) -> None:
         if (ended := status["state"].get("terminated")) is not None and life.ended_by and not life.finished:
             life.finished = ended["finishedAt"]
             life.exit_codes.append(ended["exitCode"])
-
-
-def documents(stream: IO[str]) -> Iterator[dict[str, Any]]:
-    """JSON documents one after the other, as they come."""
-    decoder, text = json.JSONDecoder(), ""
-    for line in stream:
-        text += line
-        if line.startswith("}"):  # of the outermost brackets, nothing is indented
-            document, end = decoder.raw_decode(text.lstrip())
-            yield document
-            text = text.lstrip()[end:]

@@ -68,8 +68,15 @@ class Node:
         self._state.mkdir(parents=True)
         self._interface()
         self._containerd = self._start_containerd()
-        self._ctr("images", "import", str(images))
+        self._import(images)
         self._kubelet = self._start_kubelet()
+
+    def _import(self, images: Path) -> None:
+        """Unless these are the ones that containerd has kept."""
+        digests, kept = images.with_suffix(".digests").read_text("utf-8"), self.folder / "containerd-root/digests"
+        if not kept.exists() or kept.read_text("utf-8") != digests:
+            self._ctr("images", "import", str(images))
+            kept.write_text(digests, "utf-8")
 
     def _interface(self) -> None:
         output("ip", "link", "add", INTERFACE, "type", "bridge")

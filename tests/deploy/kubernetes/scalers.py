@@ -23,8 +23,8 @@ EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1"
 @contextlib.contextmanager
 def metrics_server(cluster: Cluster) -> Iterator[None]:
     """CPU of pods, from the kubelet."""
-    assert cluster.plane is not None
-    pki = cluster.plane.authority.folder
+    assert cluster.authority is not None
+    pki = cluster.authority.folder
     (port,) = ports.free(1)
     command = [
         METRICS_SERVER.program("metrics-server"), *_served(cluster, port), f"--kubeconfig={cluster.kubeconfig}",
@@ -65,12 +65,12 @@ def prometheus_adapter(cluster: Cluster, namespace: str) -> Iterator[None]:
 @contextlib.contextmanager
 def keda(cluster: Cluster) -> Iterator[None]:
     """Operator and adapter; its definitions stay."""
-    assert cluster.plane is not None
+    assert cluster.authority is not None
     define_keda(cluster)
     certificates = cluster.folder / "keda-certificates"
     certificates.mkdir(exist_ok=True)
     for source, name in (("ca.crt", "ca.crt"), ("aggregated.crt", "tls.crt"), ("aggregated.key", "tls.key")):
-        shutil.copy(cluster.plane.authority.path(source), certificates / name)
+        shutil.copy(cluster.authority.path(source), certificates / name)
     metrics, health, between, served, own = (f"{LOOPBACK}:{port}" for port in ports.free(5))
     operator = [
         KEDA.program("keda-operator"), f"--kubeconfig={cluster.kubeconfig}", f"--cert-dir={certificates}",
@@ -127,8 +127,8 @@ def _scraping(cluster: Cluster, namespace: str) -> dict[str, Any]:
 
 def _served(cluster: Cluster, port: int) -> list[str]:
     """How an aggregated API server listens, and whom it asks who somebody is."""
-    assert cluster.plane is not None
-    pki, config = cluster.plane.authority.folder, cluster.kubeconfig
+    assert cluster.authority is not None
+    pki, config = cluster.authority.folder, cluster.kubeconfig
     return [
         f"--secure-port={port}", f"--bind-address={LOOPBACK}", f"--tls-cert-file={pki}/aggregated.crt",
         f"--tls-private-key-file={pki}/aggregated.key", f"--authentication-kubeconfig={config}",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.deploy.kubernetes.lives import Life, documents, take
+from tests.deploy.kubernetes.lives import Life, take
 from tests.deploy.kubernetes.timeline import Moment, chart, turns
 
 
@@ -18,13 +16,6 @@ from tests.deploy.kubernetes.timeline import Moment, chart, turns
 def test_a_swing_is_seen(numbers: list[int], count: int) -> None:
     """A group that goes up and down again turns once, one that swings more often."""
     assert turns(numbers) == count
-
-
-def test_events_are_told_apart() -> None:
-    """Documents that follow one another, each over several lines, are read one by one."""
-    events = [{"type": "ADDED", "object": {"metadata": {"name": "}\n{"}}}, {"type": "DELETED", "object": {}}]
-    stream = io.StringIO("".join(json.dumps(event, indent=4) + "\n" for event in events))
-    assert list(documents(stream)) == events
 
 
 def pod(restarts: int, state: dict[str, object], last: dict[str, object], ended_by: str = "") -> dict[str, object]:
