@@ -24,5 +24,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets its background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     main()

@@ -138,6 +138,7 @@ def open_field(
     kind: str = "Deployment",
     events: int = 100_000,
     partitions: int = 12,
+    bad_ratio: float = 0.01,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     patches: Sequence[Patch] = (),
 ) -> Iterator[Field]:
@@ -145,7 +146,7 @@ def open_field(
     cluster.apply(yaml.safe_dump_all([restricted(name), *_volume(name, bundle)]))
     if "tls" in overlay:
         cluster.apply(yaml.safe_dump(_certificates(name, kafka)))
-    stream = make_stream(events, partitions=partitions, seed=7)
+    stream = make_stream(events, partitions=partitions, seed=7, bad_ratio=bad_ratio)
     try:
         with Lives(cluster, name) as lives:
             folder = _kustomization(cluster.folder / name, kafka, overlay, settings or {}, patches)

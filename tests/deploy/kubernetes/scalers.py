@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,6 +19,7 @@ from tests.deploy.kubernetes.go_programs import KEDA, METRICS_SERVER, PROMETHEUS
 from tests.deploy.kubernetes.images import ROOT
 from worker.broker import ports
 
+KEDA_NAMESPACE = "keda-system"
 CPU = "/apis/metrics.k8s.io/v1beta1/nodes"
 EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1"
 
@@ -44,7 +48,7 @@ def prometheus_adapter(cluster: Cluster, namespace: str) -> Iterator[None]:
     folder = cluster.folder / "prometheus"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(_scraping(cluster, namespace)), "utf-8")
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(_scraping(folder / "targets.json")), "utf-8")
     prometheus = [
         "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address={LOOPBACK}:{port}",
@@ -55,6 +59,7 @@ def prometheus_adapter(cluster: Cluster, namespace: str) -> Iterator[None]:
         f"--config={ROOT}/k8s/prometheus-adapter.yaml", "--metrics-relist-interval=10s",
     ]  # fmt: skip
     with (
+        _discovery(cluster, namespace, folder / "targets.json"),
         _running(cluster, "prometheus", prometheus),
         _running(cluster, "prometheus-adapter", adapter),
         _aggregated(cluster, "external.metrics.k8s.io", served, EXTERNAL),
@@ -96,33 +101,42 @@ def define_keda(cluster: Cluster) -> None:
     """The definitions of its resources, and the namespace that it keeps things in."""
     for file in sorted((KEDA.source() / "config/crd/bases").glob("*.yaml")):
         cluster.apply(file.read_text("utf-8"))
-    cluster.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "keda"}}))
+    cluster.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": KEDA_NAMESPACE}}))
 
 
-def _scraping(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    """The customary rules for the annotations of pods."""
-    annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
-    address = {
-        "source_labels": ["__meta_kubernetes_pod_ip", f"{annotation}port"],
-        "separator": ":",
-        "target_label": "__address__",
-    }
-    job = {
-        "job_name": "pods",
-        "kubernetes_sd_configs": [
-            {"role": "pod", "kubeconfig_file": str(cluster.kubeconfig), "namespaces": {"names": [namespace]}}
-        ],
-        "relabel_configs": [
-            {"source_labels": [f"{annotation}scrape"], "regex": "true", "action": "keep"},
-            # Not those that are on their way out, nor finished ones.
-            {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
-            address,
-            {"source_labels": [f"{annotation}path"], "target_label": "__metrics_path__"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-        ],
-    }
+def _scraping(targets: Path) -> dict[str, Any]:
+    job = {"job_name": "pods", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "5s"}]}
     return {"global": {"scrape_interval": "5s"}, "scrape_configs": [job]}
+
+
+@contextlib.contextmanager
+def _discovery(cluster: Cluster, namespace: str, targets: Path) -> Iterator[None]:
+    """Pods that run, by their annotations, as Prometheus' own discovery finds them: Debian's is built without it."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(3):
+            with contextlib.suppress(BedError):
+                pods = cluster.get("pods", f"--namespace={namespace}")["items"]
+                aside = targets.with_suffix(".part")
+                aside.write_text(json.dumps([target for pod in pods for target in _target(pod)]), "utf-8")
+                aside.replace(targets)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _target(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    metadata, status = pod["metadata"], pod["status"]
+    annotations = {key.removeprefix("prometheus.io/"): value for key, value in metadata.get("annotations", {}).items()}
+    if annotations.get("scrape") == "true" and status["phase"] == "Running" and "podIP" in status:
+        labels = {"namespace": metadata["namespace"], "pod": metadata["name"], "__metrics_path__": annotations["path"]}
+        yield {"targets": [f"{status['podIP']}:{annotations['port']}"], "labels": labels}
 
 
 def _served(cluster: Cluster, port: int) -> list[str]:
@@ -138,7 +152,11 @@ def _served(cluster: Cluster, port: int) -> list[str]:
 
 @contextlib.contextmanager
 def _running(cluster: Cluster, name: str, command: list[Any]) -> Iterator[None]:
-    variables = {"WATCH_NAMESPACE": "", "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda", "POD_NAMESPACE": "keda"}
+    variables = {
+        "WATCH_NAMESPACE": "",
+        "KEDA_CLUSTER_OBJECT_NAMESPACE": KEDA_NAMESPACE,
+        "POD_NAMESPACE": KEDA_NAMESPACE,
+    }
     daemon = Daemon(name, command, cluster.folder, {**variables, "KEDA_HTTP_DEFAULT_TIMEOUT": ""})
     try:
         yield

@@ -163,7 +163,9 @@ def test_mutual_tls(cluster: Cluster, kafka_pod: KafkaPod, readings: Path) -> No
 def test_autoscalers_are_accepted(cluster: Cluster, kafka_pod: KafkaPod, readings: Path, overlay: str) -> None:
     """Each autoscaler's overlay is taken strictly, KEDA's by its own definitions, and its workers predict."""
     define_keda(cluster)
-    with open_field(cluster, kafka_pod, overlay, readings, overlay=f"overlays/{overlay}", events=20_000) as field:
+    with open_field(
+        cluster, kafka_pod, f"with-{overlay}", readings, overlay=f"overlays/{overlay}", events=20_000
+    ) as field:
         field.await_ready()
         field.producer.append(20_000)
         field.await_drained()
