@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.kustomize import rendered
 from tests.unit.planning.samples import autoscaler, changed, deployment, scaled_object, settings
 from worker.doctor import Finding, Level
 from worker.errors import ConfigurationError
@@ -15,7 +16,7 @@ from worker.planning import check_deadlines, check_manifests, memory_of, read_ma
 from worker.planning.manifests import quantity
 from worker.settings import Settings, load_settings
 
-BASE = Path(__file__).parents[3] / "k8s" / "base"
+K8S = Path(__file__).parents[3] / "k8s"
 CONTAINER = "spec.template.spec.containers.0"
 
 
@@ -39,16 +40,19 @@ def test_manifests_that_agree() -> None:
     assert only(deployment(), scaled_object())[0] is Level.OK
 
 
-def test_our_own_manifests_agree() -> None:
-    """k8s/base holds no contradiction, with the partitions that its autoscaler is made for."""
-    manifests = read_manifests(BASE)
-    environment = manifests.workloads[0].environment
-    own = load_settings(BASE / "worker.toml", environment)
-    assert manifests.settings == (BASE / "worker.toml").read_text("utf-8")
+@pytest.mark.parametrize("overlay", ["base", "overlays/hpa", "overlays/keda", "overlays/statefulset", "overlays/tls"])
+def test_our_own_manifests_agree(overlay: str, tmp_path: Path) -> None:
+    """What k8s holds has no contradiction, with the partitions that its autoscalers are made for, and has one with fewer."""
+    manifests = read_manifests(yaml.safe_dump_all(rendered(K8S / overlay)))
+    assert manifests.settings == (K8S / "base/worker.toml").read_text("utf-8")
+    (tmp_path / "worker.toml").write_text(manifests.settings, "utf-8")
+    own = load_settings(tmp_path / "worker.toml", manifests.workloads[0].environment)
     memory = memory_of(own, record_bytes=200, bundle_bytes=0)
-    found = list(check_manifests(manifests, own, partitions=10, memory=memory))
+    scaled = overlay in {"overlays/hpa", "overlays/keda"}
+    most = 10 if scaled else 2
+    found = list(check_manifests(manifests, own, partitions=most, memory=memory))
     assert [finding for finding in found if finding.level is not Level.OK] == []
-    assert Level.ERROR in {f.level for f in check_manifests(manifests, own, partitions=9, memory=memory)}
+    assert Level.ERROR in {f.level for f in check_manifests(manifests, own, partitions=most - 1, memory=memory)}
 
 
 @pytest.mark.parametrize(
