@@ -32,25 +32,25 @@ def build() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
     images = {service["image"] for service in services.values() if "profiles" not in service}
     with dockerd(networks=False) as docker:
-        base = _base()
+        base = base_image()
         if not docker.has(base):
-            _python(docker, base)
+            python_stand_in(docker, base)
         for image in sorted(images):
             _say(image)
             if image.startswith("prediction-worker"):
                 docker("build", "--network=host", "--tag", image, ROOT)
             elif not docker.has(image):
-                _stand_in(docker, base, image)
+                stand_in(docker, base, image)
     _compose()
 
 
-def _base() -> str:
+def base_image() -> str:
     """The image that the Dockerfile begins with."""
     (version,) = re.findall(r"^ARG PYTHON_VERSION=([\d.]+)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     return f"python:{version}-slim"
 
 
-def _python(docker: Docker, name: str) -> None:
+def python_stand_in(docker: Docker, name: str) -> None:
     """Debian with its own Python; the machine's certificates, since a proxy may stand between it and the packages."""
     _say(name)
     root = CACHE / f"debian-{SUITE}"
@@ -69,7 +69,7 @@ def _python(docker: Docker, name: str) -> None:
     packed.unlink()
 
 
-def _stand_in(docker: Docker, base: str, image: str) -> None:
+def stand_in(docker: Docker, base: str, image: str) -> None:
     """``apache/kafka:4.3.0`` from ``stand_ins/kafka``."""
     name = image.partition(":")[0].rpartition("/")[2]
     with tempfile.TemporaryDirectory(dir=CACHE) as context:

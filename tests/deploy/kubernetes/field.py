@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
+from tests.architecture.source import ROOT
 from tests.chaos.checker import Verdict
 from tests.chaos.reading import CommittedOffsets, judge
 from tests.chaos.stream import SCHEMA, Stream, StreamProducer, make_stream
 from tests.deploy.kubernetes.bed import BedError, wait_for
 from tests.deploy.kubernetes.cluster import Cluster
-from tests.deploy.kubernetes.images import ROOT
 from tests.deploy.kubernetes.kafka_pod import KafkaPod, restricted
 from tests.deploy.kubernetes.lives import Lives
 

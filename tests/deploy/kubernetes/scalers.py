@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from tests.architecture.source import ROOT
 from tests.deploy.kubernetes.bed import BedError, Daemon, wait_for
 from tests.deploy.kubernetes.cluster import Cluster
 from tests.deploy.kubernetes.control_plane import LOOPBACK
 from tests.deploy.kubernetes.go_programs import KEDA, METRICS_SERVER, PROMETHEUS_ADAPTER
-from tests.deploy.kubernetes.images import ROOT
 from worker.broker import ports
 
 KEDA_NAMESPACE = "keda-system"

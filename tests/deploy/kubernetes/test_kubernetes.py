@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.architecture.source import ROOT
 from tests.deploy.kubernetes.bed import BedError, wait_for
 from tests.deploy.kubernetes.cluster import Cluster
 from tests.deploy.kubernetes.field import NAME, Field, open_field
-from tests.deploy.kubernetes.images import ROOT
 from tests.deploy.kubernetes.kafka_pod import KafkaPod, restricted
 from tests.deploy.kubernetes.lives import Life
 from tests.deploy.kubernetes.scalers import define_keda
