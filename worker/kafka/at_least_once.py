@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.errors import DeliveryAborted, TransportError
 from worker.kafka.errors import error_of, stopping
+from worker.kafka.membership import is_member
 from worker.kafka.native.library import Library
 from worker.kafka.native.producer import NativeProducer
 from worker.kafka.watchdog import Watchdog
@@ -56,7 +57,7 @@ class AtLeastOnceSink:
     def _commit(self, committable: Committable) -> None:
         # The client commits in its newest generation, and the broker does not ask who owns a partition: we must. Of one
         # that was thrown out it takes a commit, too, if the group has no other members.
-        if not self._consumer.memberid():
+        if not is_member(self._consumer, self._consumer.consumer_group_metadata()):
             raise DeliveryAborted("commit: the group has gone on without us")
         owned = {(p.topic, p.partition) for p in self._consumer.assignment()}
         if lost := [str(tp) for tp in committable.offsets if (tp.topic, tp.partition) not in owned]:

@@ -26,7 +26,7 @@ from worker.records import RecordBatch, TopicPartition
 
 _LOG = logging.getLogger(__name__)
 _NO_OFFSET = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - a public code: no offset for a partition, or out of range
-# Members that say nothing for longer may have been thrown out; a heart beats at least every 3 s.
+# Well below any session time-out: a member that has slept for longer may have been thrown out.
 _ASLEEP_SECONDS = 1.0
 # Passing by themselves: librdkafka goes on reconnecting, and a delivery that can't be made has deadlines of its own.
 PASSING = {
@@ -102,8 +102,6 @@ class KafkaSource:
         return lags
 
     def partitions(self) -> frozenset[TopicPartition]:
-        if len(self._ours) != len(self._assigned) or any(tp.partition not in self._assigned for tp in self._ours):
-            self._ours = frozenset(TopicPartition(self._topic, partition) for partition in self._assigned)
         return self._ours
 
     def close(self) -> None:
@@ -152,13 +150,17 @@ class KafkaSource:
 
     def _on_assign(self, _: Consumer, positions: list[Position]) -> None:
         partitions = {position.partition for position in positions}
-        self._assigned |= partitions
+        self._own(self._assigned | partitions)
         self._unknown |= partitions
         self._queues.open(partitions)
 
+    def _own(self, partitions: set[int]) -> None:
+        self._assigned = partitions
+        self._ours = frozenset(TopicPartition(self._topic, partition) for partition in partitions)
+
     def _on_revoke(self, _: Consumer, positions: list[Position]) -> None:
         partitions = {position.partition for position in positions}
-        self._assigned -= partitions
+        self._own(self._assigned - partitions)
         self._unknown -= partitions
         self._gone |= partitions
         self._queues.release(partitions)

@@ -27,7 +27,7 @@ PAD_ROWS = 64
 BLOCK_ROWS = 512
 MAX_CALL_ROWS = 8192
 _ALONE_ROWS = 1024
-_FEW_ROWS = 3
+_FEW_ROWS = 3  # filled by row: columns of so few cost more than what stands in them
 
 
 class BundlePredictor:
