@@ -57,7 +57,7 @@ bench: $(READY)  ## Throughput against pass-through and hand-written loops (more
 bench-peers:  ## Drift beside Evidently, NannyML and river, in an environment of their own (an hour)
 	@$(PYTHON) -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER_PACKAGES)
-	@$(PEERS)/bin/python -m pytest -c /dev/null --rootdir . -p no:cacheprovider -q tests/unit/drift/test_evidently.py
+	@$(PEERS)/bin/python -m pytest -c /dev/null --rootdir . --noconftest -p no:cacheprovider -q tests/unit/drift/test_evidently.py
 	@$(PEERS)/bin/python -m bench.drift_peers
 
 fuzz: $(READY)  ## Mutated records: two million through both readers and fastavro, 100,000 through the whole worker
