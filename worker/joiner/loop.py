@@ -93,9 +93,8 @@ class JoinLoop:
     clock: Clock
     _joins: dict[int, PartitionJoin] = field(default_factory=dict)
     _delivered: dict[int, tuple[Position, Mark]] = field(default_factory=dict)
-    _asked: dict[int, tuple[int, int]] = field(
-        default_factory=dict
-    )  # the labels' end, and the predictions' watermark before
+    # By partition: the labels' end, and the predictions' watermark before it was asked for.
+    _asked: dict[int, tuple[int, int]] = field(default_factory=dict)
     _asked_at: float = float("-inf")
     _changes: Changes = field(default_factory=Changes)
     _delivered_at: float = 0.0
