@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import sys
 import time
 from collections.abc import Mapping
@@ -61,6 +62,7 @@ def _answer(run: Run, meter: Meter, *, copy: bool) -> None:
         metrics = MetricsObserver(registry, build, unix_time=time.time)
         observers = Observers([health, metrics, LoggingObserver(clock), MeterObserver(meter)])
         loop = bootstrap.connect(settings, prepared, observers)
+        gc.freeze()  # as ``run`` does
         observers.started()
         while not meter.done:
             loop.run_once()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -84,4 +85,5 @@ def _work(settings: Settings, *, alone: bool) -> None:
         observers: list[Observer] = [health, metrics, LoggingObserver(clock), *([tracing] if tracing else [])]
         worker = bootstrap.connect(settings, prepared, Observers(observers))
         stop.loop = worker
+        gc.freeze()  # what is loaded stays: looked through for garbage, it would stop the loop for 40 ms
         worker.run()

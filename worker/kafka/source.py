@@ -135,6 +135,8 @@ class KafkaSource:
 
     def _metadata(self, batch: RecordBatch) -> dict[TopicPartition, str]:
         """The metadata committed for the batch's partitions that are new to us."""
+        if not self._unknown:
+            return {}
         new = [tp for tp in batch.first_offsets() if tp.partition in self._unknown]
         if not new:
             return {}

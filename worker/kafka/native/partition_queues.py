@@ -14,7 +14,6 @@ import select
 import struct
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -34,6 +33,9 @@ _ERROR_BITS: Final = np.uint64(0xFFFFFFFF)
 _LONGEST_WAIT_SECONDS = 0.1
 # rd_kafka_message_t: error, topic, partition, payload, length, key, length, offset.
 _MESSAGE: Final = struct.Struct("=i4xQi4xQQQQq")
+_NUMBER: Final = struct.Struct("=i")
+_CALLBACKS: Final = _NUMBER.pack(-1)
+_MOST_NUMBERS: Final = 1_024
 
 
 class PartitionQueues:
@@ -47,14 +49,17 @@ class PartitionQueues:
         self._queues: dict[int, int] = {}
         self._last = -1  # the partition that had its turn last
         self._pointers = np.zeros(1, np.uint64)
-        # librdkafka writes a byte for every queue that has become worth a look.
+        self._address = self._pointers.ctypes.data
+        # Partitions that may have records: each is asked only then, since most of many have none.
+        self._worth: set[int] = set()
+        # librdkafka writes the partition's number when its queue is empty no more.
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
         self._wakes = select.poll()
         self._wakes.register(self._woken, select.POLLIN)
         self._callbacks = library.queue_get_consumer(self._handle)
-        library.queue_io_event_enable(self._callbacks, self._wake, b"!", 1)
+        library.queue_io_event_enable(self._callbacks, self._wake, _CALLBACKS, len(_CALLBACKS))
 
     def open(self, partitions: Iterable[int]) -> None:
         """Take them on. To be called before the client begins to fetch them, which is in its assignment callback."""
@@ -62,8 +67,9 @@ class PartitionQueues:
             self._release(partition)
             queue = self._library.queue_get_partition(self._handle, self._topic.encode(), partition)
             self._library.queue_forward(queue, None)
-            self._library.queue_io_event_enable(queue, self._wake, b"!", 1)
+            self._library.queue_io_event_enable(queue, self._wake, _NUMBER.pack(partition), _NUMBER.size)
             self._queues[partition] = queue
+            self._worth.add(partition)
 
     def release(self, partitions: Iterable[int]) -> None:
         for partition in partitions:
@@ -81,7 +87,8 @@ class PartitionQueues:
 
     def wait(self, seconds: float) -> None:
         """For so long at most, until something is there to be taken, or for the client's callbacks."""
-        self._wakes.poll(1_000 * min(seconds, _LONGEST_WAIT_SECONDS))
+        if not self._wakes.poll(1_000 * min(seconds, _LONGEST_WAIT_SECONDS)):
+            self._worth.update(self._queues)
 
     def take(self, most: int) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         """At most so many records that are there, the partitions in turn; and errors, each with its partition.
@@ -89,30 +96,41 @@ class PartitionQueues:
         Does not wait. Every partition with a backlog gets its share.
         """
         self._drain()
-        partitions, counts = self._taken(most)
-        count = sum(counts)
-        if not count:
+        counts = self._taken(most)
+        if not counts:
             return None, []
-        pointers = self._pointers[:count].copy()
-        partition = np.repeat(np.array(partitions, np.int64), counts)
+        pointers = self._pointers[: sum(counts.values())].copy()
+        places = pointers.tolist()
         try:
-            return self._batch(pointers, partition)
+            if len(places) <= FEW and (few := self._few(places, counts)) is not None:
+                return few, []
+            return self._batch(pointers, np.repeat(np.array(list(counts), np.int64), list(counts.values())))
         finally:
-            deque(map(self._library.message_destroy, pointers.tolist()), maxlen=0)
+            deque(map(self._library.message_destroy, places), maxlen=0)
 
-    def _taken(self, most: int) -> tuple[list[int], list[int]]:
-        """Fill ``_pointers``; how many are of which partition."""
+    def _taken(self, most: int) -> dict[int, int]:
+        """Fill ``_pointers``; how many are of which partition, in their order."""
         if len(self._pointers) < most:
             self._pointers = np.zeros(most, np.uint64)
-        lengths = {partition: self._library.queue_length(queue) for partition, queue in self._queues.items()}
-        address, taken, counts = self._pointers.ctypes.data, 0, dict[int, int]()
+            self._address = self._pointers.ctypes.data
+        lengths = self._lengths()
+        address, taken, counts = self._address, 0, dict[int, int]()
         for partition, wanted in self._shares(lengths, most):
             at = address + WORD_BYTES * taken
             found = self._library.consume_batch_queue(self._queues[partition], 0, at, wanted)
             if found > 0:
                 counts[partition] = found
                 taken += found
-        return list(counts), list(counts.values())
+        return counts
+
+    def _lengths(self) -> dict[int, int]:
+        """How many records are there, of the partitions that have any.
+
+        One that is found empty is left out until librdkafka names it again, which it does for the next record.
+        """
+        lengths = {partition: self._library.queue_length(self._queues[partition]) for partition in sorted(self._worth)}
+        self._worth = {partition for partition, length in lengths.items() if length}
+        return lengths
 
     def _shares(self, lengths: dict[int, int], most: int) -> list[tuple[int, int]]:
         """How many records of which partition, ``most`` in all.
@@ -136,8 +154,6 @@ class PartitionQueues:
         return shares
 
     def _batch(self, pointers: Words, partition: IntArray) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
-        if len(pointers) <= FEW and (few := self._few(pointers.tolist(), partition)) is not None:
-            return few, []
         words = words_at(pointers, WORDS)
         failed = (words[_ERROR] & _ERROR_BITS) != 0
         errors: list[tuple[int, KafkaError]] = []
@@ -153,7 +169,7 @@ class PartitionQueues:
         offset = words[_OFFSET].view(np.int64)
         return RecordBatch(self._topic, partition, offset, timestamp_ms, keys, values, headers), errors
 
-    def _few(self, places: list[int], partition: IntArray) -> RecordBatch | None:
+    def _few(self, places: list[int], counts: dict[int, int]) -> RecordBatch | None:
         """A batch of few records, where a fixed cost would be the most of it; None if there is an error among them."""
         messages = [_MESSAGE.unpack(ctypes.string_at(place, _MESSAGE.size)) for place in places]
         if any(error for error, *_ in messages):
@@ -161,7 +177,7 @@ class PartitionQueues:
         ask = self._library.message_timestamp
         return RecordBatch(
             topic=self._topic,
-            partition=partition,
+            partition=np.array([partition for partition, count in counts.items() for _ in range(count)], np.int64),
             offset=np.array([offset for *_, offset in messages], np.int64),
             timestamp_ms=np.array([ask(place, None) for place in places], np.int64),
             keys=Slices.of([_bytes_at(key, size) for _, _, _, _, _, key, size, _ in messages]),
@@ -179,13 +195,17 @@ class PartitionQueues:
 
     def _release(self, partition: int) -> None:
         queue = self._queues.pop(partition, None)
+        self._worth.discard(partition)
         if queue is not None:
             self._library.queue_io_event_enable(queue, -1, None, 0)
             self._library.queue_destroy(queue)
 
     def _drain(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._woken, 4_096)  # what is left wakes once more, for nothing
+        try:
+            said = os.read(self._woken, _MOST_NUMBERS * _NUMBER.size)  # what is left wakes once more
+        except BlockingIOError:
+            return
+        self._worth.update(number for (number,) in _NUMBER.iter_unpack(said) if number in self._queues)
 
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
