@@ -109,7 +109,7 @@ def sheets(results: dict[str, Any]) -> list[Sheet]:
     shown = [
         [
             *(row["contender"], row["mode"], f"{row['rate']:,}"),
-            *(f"{median(row['runs'], name):.1f}" for name in ("p50_ms", "p99_ms", "most_ms")),
+            *(f"{median(row['runs'], name):.2f}" for name in ("p50_ms", "p99_ms", "most_ms")),
             f"{min(run['p99_ms'] for run in row['runs']):.1f}-{max(run['p99_ms'] for run in row['runs']):.1f}",
             f"{median(row['runs'], 'batch_records'):,.1f}",
         ]
