@@ -12,7 +12,7 @@ from worker.planning.manifests import Workload
 from worker.planning.sizing import LIMIT_OVER_NEED, MIB, Load
 from worker.settings import Settings
 
-# Of interpreter and libraries, measured; and of a prediction that is held with its label (0.8 kB by event ids of 30 bytes).
+# Of interpreter and libraries (125 MB were measured); and of a prediction that is held with its label (0.8 kB, by ids of 30 bytes).
 BASE_BYTES, HELD_BYTES = 160 * MIB, 1_024
 _LIMIT_STEP = 64 * MIB
 
