@@ -155,6 +155,17 @@ def test_the_image_is_small_and_unprivileged() -> None:
     assert "/healthz" in last
 
 
+def test_the_image_has_the_extras_of_its_commands() -> None:
+    """Unless its build is told otherwise, the image can trace and check manifests: both extras exist, and are installed."""
+    (extras,) = re.findall(r"^ARG EXTRAS=(\S*)$", DOCKERFILE, re.MULTILINE)
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert extras.split(",") == ["otel", "plan"]
+    assert set(extras.split(",")) <= set(known)
+    # The argument is of the stage that installs, and comes before it does.
+    _, building, _ = DOCKERFILE.split("\nFROM ")
+    assert building.index("ARG EXTRAS") < building.index('"$(echo /wheels/*.whl)${EXTRAS:+[$EXTRAS]}"')
+
+
 def test_the_image_gets_what_its_build_copies() -> None:
     """Every file that the Dockerfile copies is there, .dockerignore lets it through, and what is shipped is the wheel's."""
     copied = [n for line in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE) for n in line.split()]
