@@ -58,12 +58,15 @@ def test_our_own_manifests_agree(overlay: str, tmp_path: Path) -> None:
     assert manifests.settings == (K8S / "base/worker.toml").read_text("utf-8")
     (tmp_path / "worker.toml").write_text(manifests.settings, "utf-8")
     own = [load_settings(tmp_path / "worker.toml", workload.environment) for workload in manifests.workloads]
-    needs = {"memory": memory_of(own[0], record_bytes=200, bundle_bytes=0), "joiner": joiner_memory(own[0], LOAD)}
+    memory, joiner = memory_of(own[0], record_bytes=200, bundle_bytes=0), joiner_memory(own[0], LOAD)
+
+    def found(partitions: int) -> list[Finding]:
+        return list(check_manifests(manifests, own, partitions=partitions, memory=memory, joiner=joiner))
+
     scaled = overlay in {"overlays/hpa", "overlays/keda"}
     most = 10 if scaled else 2
-    found = list(check_manifests(manifests, own, partitions=most, **needs))
-    assert [finding.level for finding in found] == [Level.OK] * len(manifests.workloads)
-    assert Level.ERROR in {f.level for f in check_manifests(manifests, own, partitions=most - 1, **needs)}
+    assert [finding.level for finding in found(most)] == [Level.OK] * len(manifests.workloads)
+    assert Level.ERROR in {finding.level for finding in found(most - 1)}
 
 
 @pytest.mark.parametrize(
