@@ -2,6 +2,8 @@
 ARG PYTHON_VERSION=3.13
 
 FROM python:${PYTHON_VERSION}-slim AS build
+# Of pyproject.toml's optional dependencies, separated by commas; may be empty.
+ARG EXTRAS=otel,plan
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY worker worker
@@ -11,7 +13,8 @@ COPY examples examples
 # -I: of the package that was installed, not of the sources beside.
 RUN python -m venv --without-pip /opt/venv \
  && python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
- && python -m pip --python /opt/venv/bin/python install --no-cache-dir --constraint constraints.txt /wheels/*.whl \
+ && python -m pip --python /opt/venv/bin/python install --no-cache-dir --constraint constraints.txt \
+    "$(echo /wheels/*.whl)${EXTRAS:+[$EXTRAS]}" \
  && ln -s "$(/opt/venv/bin/python -I -c 'from worker.shipped import shipped; print(shipped("examples").parent)')" /opt/shipped
 
 FROM python:${PYTHON_VERSION}-slim

@@ -24,8 +24,9 @@ BUILDS: Mapping[str, tuple[Path, ...]] = {
     "base": (),
     **{name: (COMPONENTS / name,) for name in (*OVERLAYS, "pod-monitor")},
     **{
-        f"{scaler}, statefulset, tls": tuple(COMPONENTS / name for name in (scaler, "statefulset", "tls"))
+        ", ".join(names): tuple(COMPONENTS / name for name in names)
         for scaler in ("hpa", "keda")
+        for names in ((scaler, "statefulset", "tls"), ("labels", scaler, "statefulset", "tls"))
     },
 }
 MINORS = ("1.35", "1.36", "1.37")
@@ -56,6 +57,11 @@ def workloads(build: str) -> dict[str, dict[str, Any]]:
         for m in manifests(build)
         if "template" in m.get("spec", {})
     }
+
+
+def serving(build: str) -> list[str]:
+    """Components whose pods go on, and serve metrics and health."""
+    return [component for component in workloads(build) if component != "topics"]
 
 
 def pod_of(workload: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from worker.shipped import shipped
 IMAGE = f"prediction-worker:{__version__}"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+ROLES = [name for name, s in COMPOSE["services"].items() if s["image"] == IMAGE and s.get("restart") != "no"]
 IN_IMAGE = "/opt/shipped/"
 VARIABLES = frozenset(re.findall(r"`(WORKER_[A-Z_]+)`<?", configuration_page())) | {"WORKER_CONFIG"}
 
@@ -27,18 +28,19 @@ def in_image(path: Path) -> bool:
 
 
 def test_compose_waits_for_a_stop() -> None:
-    """Compose waits for longer than the worker, or a supervisor of several, takes to stop."""
-    settings = load_settings(None, COMPOSE["services"]["worker"]["environment"])
-    slowest = settings.delivery.grace_seconds + 5
-    assert float(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")) > slowest
+    """Compose waits for longer than a worker, or a supervisor of several, a monitor and a joiner take to stop."""
+    for role in ROLES:
+        settings = load_settings(None, COMPOSE["services"][role]["environment"])
+        slowest = settings.delivery.grace_seconds + 5
+        assert float(COMPOSE["services"][role]["stop_grace_period"].removesuffix("s")) > slowest
 
 
 def test_compose_has_valid_settings() -> None:
-    """The environment of the worker and of the topics' maker loads; both mean the broker, schema and bundle of Compose."""
+    """The environment of the worker loads, and means broker, schema, bundle and replay of Compose; the others have the same."""
     services = COMPOSE["services"]
     environment = services["worker"]["environment"]
     assert set(environment) <= VARIABLES
-    assert services["topics"]["environment"] == environment
+    assert [services[name]["environment"] for name in ("topics", "monitor", "joiner")] == [environment] * 3
     settings = load_settings(None, environment)
     listeners = services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert f"INSIDE://{settings.kafka.bootstrap}" in listeners
@@ -47,6 +49,8 @@ def test_compose_has_valid_settings() -> None:
     replay = services["replay"]["command"]
     assert replay[replay.index("--bootstrap") + 1] == settings.kafka.bootstrap
     assert replay[replay.index("--topic") + 1] == settings.topics.input
+    assert replay[replay.index("--labels-topic") + 1] == settings.topics.labels
+    assert settings.labels.enabled
     assert services["bundle"]["command"] == ["--to", str(settings.model.bundle)]
 
 
@@ -59,12 +63,12 @@ def test_compose_publishes_on_this_machine_only() -> None:
 
 
 def test_compose_waits_for_what_it_needs() -> None:
-    """Workers start once the topics are made and the bundle is packed; each service waited for exists."""
+    """All roles start once the topics are made and the bundle is packed; each service waited for exists."""
     services = COMPOSE["services"]
     for service in services.values():
         for name, how in service.get("depends_on", {}).items():
             assert how["condition"] != "service_healthy" or "test" in services[name]["healthcheck"]
-    assert set(services["worker"]["depends_on"]) == {"topics", "bundle"}
+    assert all(set(services[role]["depends_on"]) == {"topics", "bundle"} for role in ROLES)
     assert services["worker"]["deploy"]["replicas"] == 2
     mounted = {v.partition(":")[0] for service in services.values() for v in service.get("volumes", ())}
     files = {name for name in mounted if name.startswith("./")}
@@ -106,13 +110,12 @@ def test_compose_speaks_tls() -> None:
 
 
 def test_compose_is_observed() -> None:
-    """Prometheus scrapes every worker and the monitor at the port that they listen on, and everybody finds their files."""
+    """Prometheus scrapes every worker, the monitor and the joiner at the port that they listen on, and everybody finds their files."""
     services = COMPOSE["services"]
     (scrape,) = observed("prometheus.yml")["scrape_configs"]
     (names,) = scrape["dns_sd_configs"]
     assert scrape["job_name"] == services["worker"]["environment"]["WORKER_KAFKA__GROUP"]
-    roles = [name for name, s in services.items() if s["image"] == IMAGE and s.get("restart") != "no"]
-    assert names["names"] == roles
+    assert names["names"] == ROLES
     assert names["port"] == load_settings(None, services["worker"]["environment"]).telemetry.port
     (alerts,) = observed("prometheus.yml")["alerting"]["alertmanagers"]
     assert [config["targets"] for config in alerts["static_configs"]] == [["alertmanager:9093"]]
@@ -150,6 +153,17 @@ def test_the_image_is_small_and_unprivileged() -> None:
     assert '\nENTRYPOINT ["prediction-worker"]\nCMD ["run"]\n' in last
     assert "\nSTOPSIGNAL SIGTERM\n" in last
     assert "/healthz" in last
+
+
+def test_the_image_has_the_extras_of_its_commands() -> None:
+    """Unless its build is told otherwise, the image can trace and check manifests: both extras exist, and are installed."""
+    (extras,) = re.findall(r"^ARG EXTRAS=(\S*)$", DOCKERFILE, re.MULTILINE)
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert extras.split(",") == ["otel", "plan"]
+    assert set(extras.split(",")) <= set(known)
+    # The argument is of the stage that installs, and comes before it does.
+    _, building, _ = DOCKERFILE.split("\nFROM ")
+    assert building.index("ARG EXTRAS") < building.index('"$(echo /wheels/*.whl)${EXTRAS:+[$EXTRAS]}"')
 
 
 def test_the_image_gets_what_its_build_copies() -> None:

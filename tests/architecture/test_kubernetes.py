@@ -28,6 +28,7 @@ from tests.architecture.manifests import (
     one,
     pod_of,
     scaling,
+    serving,
     settings_of,
     workloads,
 )
@@ -81,9 +82,11 @@ def test_kubectl_renders_the_same(overlay: str) -> None:
 def test_pods_have_valid_settings(build: str, tmp_path: Path) -> None:
     """Config map and environment of each pod load, name a schema of the image, and mean the same group and topics."""
     seen = {component: settings_of(build, component, tmp_path) for component in workloads(build)}
-    assert set(seen) == {"worker", "monitor", "topics"}
-    assert len({(s.kafka.model_dump_json(), s.topics.model_dump_json()) for s in seen.values()}) == 1
-    for component in ("worker", "monitor"):
+    assert set(seen) == {"worker", "monitor", "topics"} | ({"joiner"} if "labels" in build else set())
+    for same in ("kafka", "topics", "labels", "delivery"):
+        assert len({getattr(settings, same).model_dump_json() for settings in seen.values()}) == 1
+    assert seen["worker"].labels.enabled == ("labels" in build)
+    for component in serving(build):
         schema, telemetry = str(seen[component].event.schema_file), seen[component].telemetry
         assert telemetry.host == "0.0.0.0"
         assert schema.startswith(IN_IMAGE)
@@ -93,7 +96,7 @@ def test_pods_have_valid_settings(build: str, tmp_path: Path) -> None:
 @every_build
 def test_pods_find_their_bundle(build: str, tmp_path: Path) -> None:
     """The bundle's folder lies on the mounted volume, which no pod can write."""
-    for component in ("worker", "monitor"):
+    for component in serving(build):
         workload = workloads(build)[component]
         (models,) = (mount for mount in container_of(workload)["volumeMounts"] if mount["name"] == "models")
         assert settings_of(build, component, tmp_path).model.bundle.is_relative_to(models["mountPath"])
@@ -106,7 +109,7 @@ def test_probes_ask_what_is_served(build: str, tmp_path: Path) -> None:
     (server,) = (m for m in modules() if m.name == "worker.telemetry.http")
     constants = (n.value for n in ast.walk(server.tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
     served = {text for text in constants if re.fullmatch(r"/[a-z]+", text)}
-    for component in ("worker", "monitor"):
+    for component in serving(build):
         workload, port = workloads(build)[component], settings_of(build, component, tmp_path).telemetry.port
         container, scraped = container_of(workload), workload["spec"]["template"]["metadata"]["annotations"]
         probes = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")}
@@ -122,7 +125,7 @@ def test_probes_ask_what_is_served(build: str, tmp_path: Path) -> None:
 @every_build
 def test_pods_have_time_to_stop(build: str, tmp_path: Path) -> None:
     """Kubernetes waits for longer than the worker, or a supervisor of several, takes to stop."""
-    for component in ("worker", "monitor"):
+    for component in serving(build):
         grace = settings_of(build, component, tmp_path).delivery.grace_seconds
         assert pod_of(workloads(build)[component])["terminationGracePeriodSeconds"] > grace + SUPERVISOR_SECONDS
 
@@ -156,19 +159,23 @@ def test_pods_are_confined(build: str) -> None:
 
 @every_build
 def test_selectors_find_their_pods(build: str) -> None:
-    """Each workload's selector finds its own pods alone; service and budget find the workers, the policy all pods."""
+    """Each workload's selector finds its own pods alone; a budget those of its name, the service workers, the policy all pods."""
     labels = {component: w["spec"]["template"]["metadata"]["labels"] for component, w in workloads(build).items()}
 
     def found(selector: Mapping[str, str]) -> set[str]:
         assert selector
         return {component for component, own in labels.items() if selector.items() <= own.items()}
 
-    for component in ("worker", "monitor"):
+    for component in serving(build):
         assert found(workloads(build)[component]["spec"]["selector"]["matchLabels"]) == {component}
     assert found(one(build, "Service")["spec"]["selector"]) == {"worker"}
-    assert found(one(build, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]) == {"worker"}
+    budgets = {name: budget["spec"] for name, budget in of_kind(build, "PodDisruptionBudget").items()}
+    assert len(budgets) == len(set(labels) & {"worker", "joiner"})
+    for component in set(labels) & {"worker", "joiner"}:
+        budget = budgets[workloads(build)[component]["metadata"]["name"]]
+        assert found(budget["selector"]["matchLabels"]) == {component}
+        assert budget["maxUnavailable"] == 1
     assert found(one(build, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]) == set(labels)
-    assert one(build, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
 @every_build
@@ -207,8 +214,9 @@ def test_there_are_enough_partitions(build: str) -> None:
     """As many partitions are made as there may ever be workers: further ones would stand idle."""
     arguments = container_of(workloads(build)["topics"])["args"]
     partitions = int(arguments[arguments.index("--partitions") + 1])
-    most = scaling(build)[2] if build in SCALED else workloads(build)["worker"]["spec"]["replicas"]
-    assert most <= partitions
+    fixed = [workloads(build)[component]["spec"].get("replicas", 0) for component in serving(build)]
+    most = scaling(build)[2] if build in SCALED else 0
+    assert max(most, *fixed) <= partitions
 
 
 @pytest.mark.parametrize("build", SCALED)

@@ -16,7 +16,7 @@ from worker.broker.apache import ApacheKafka
 from worker.demo import figures, stage
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(600)]
-FLIGHTS, RATE = 284_821, 6_000.0
+FLIGHTS, RATE = 284_821, 3_000.0  # and as many labels
 READY_SECONDS = 120.0
 FLOW_SECONDS = FLIGHTS / RATE + 120.0
 # Short windows, since the whole run is shorter than a dashboard's.

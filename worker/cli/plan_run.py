@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import typer
@@ -17,12 +17,14 @@ from worker.doctor import Finding, Level
 from worker.doctor.findings import of_error
 from worker.errors import ConfigurationError
 from worker.planning import (
+    JoinerMemory,
     Load,
     Manifests,
     Memory,
     check_deadlines,
     check_manifests,
     deadlines_of,
+    joiner_memory,
     memory_of,
     plan_for,
     read_manifests,
@@ -42,51 +44,68 @@ def run_plan(
 ) -> bool:
     """Whether an error was found. ``settings``: of a file beside; None: the manifests' own, or none. Raises ConfigurationError."""
     manifests = None if check is None else read_manifests(sys.stdin.read() if str(check) == "-" else check)
-    settings, problems = _settings(settings, manifests)
+    given, problems = _settings(settings, manifests)
+    settings = given[0] if given else None
     memory = None if settings is None else memory_of(settings, record_bytes=record_bytes, bundle_bytes=_bytes(settings))
+    joiner = next((joiner_memory(own, load) for own in given if own.labels.enabled), None)
     if load is not None:
-        _show_plan(load, settings, memory, json_lines=json_lines)
+        _show_plan(load, settings, memory, joiner, json_lines=json_lines)
         partitions = partitions or plan_for(load).partitions
     if manifests is None and settings is None:
         return False
-    findings = [*problems, *_findings(settings, manifests, partitions, memory)]
+    findings = [*problems, *_findings(given, manifests, partitions, memory, joiner)]
     return bool(show_findings(findings, json_lines=json_lines)[Level.ERROR])
 
 
 def _findings(
-    settings: Settings | None, manifests: Manifests | None, partitions: int | None, memory: Memory | None
+    settings: Sequence[Settings],
+    manifests: Manifests | None,
+    partitions: int | None,
+    memory: Memory | None,
+    joiner: JoinerMemory | None,
 ) -> Iterator[Finding]:
-    if settings is None:
+    if not settings:
         return
-    yield from check_deadlines(settings)
+    yield from check_deadlines(settings[0])
     if manifests is not None:
-        yield from check_manifests(manifests, settings, partitions=partitions, memory=memory)
+        own = settings[: len(manifests.workloads)]
+        yield from check_manifests(manifests, own, partitions=partitions, memory=memory, joiner=joiner)
 
 
-def _settings(given: Settings | None, manifests: Manifests | None) -> tuple[Settings | None, list[Finding]]:
-    """With the environment of the container, which wins over the file; a finding a problem with them."""
+def _settings(given: Settings | None, manifests: Manifests | None) -> tuple[Sequence[Settings], list[Finding]]:
+    """Of each workload, or one for all where there is none; a finding a problem with them."""
+    beside = [] if given is None else [given]
     if manifests is None:
-        return given, []
-    environment = manifests.workloads[0].environment if manifests.workloads else {}
+        return beside, []
+    environments = [workload.environment for workload in manifests.workloads] or [{}]
     try:
-        if manifests.settings is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / "worker.toml"
-                file.write_text(manifests.settings, encoding="utf-8")
-                return load_settings(file, environment), []
-        if given is not None:
-            return given, []
-        return load_settings(None, environment), []
+        if manifests.settings is None and given is not None:
+            return beside * len(environments), []
+        return [_with_environment(manifests.settings, environment) for environment in environments], []
     except ConfigurationError as problem:
-        return given, of_error("settings", problem)
+        return beside * len(environments), of_error("settings", problem)
 
 
-def _show_plan(load: Load, settings: Settings | None, memory: Memory | None, *, json_lines: bool) -> None:
+def _with_environment(text: str | None, environment: dict[str, str]) -> Settings:
+    """The environment of a container wins over the file. Raises ConfigurationError."""
+    if text is None:
+        return load_settings(None, environment)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "worker.toml"
+        file.write_text(text, encoding="utf-8")
+        return load_settings(file, environment)
+
+
+def _show_plan(
+    load: Load, settings: Settings | None, memory: Memory | None, joiner: JoinerMemory | None, *, json_lines: bool
+) -> None:
     plan = plan_for(load)
     if json_lines:
         shown = {"plan": dataclasses.asdict(plan), "load": dataclasses.asdict(load)}
         if memory is not None:
             shown["memory"] = dataclasses.asdict(memory) | {"need": memory.need, "limit": memory.limit}
+        if joiner is not None:
+            shown["joiner"] = {"base": joiner.base, "held": joiner.held}
         if settings is not None:
             shown["deadlines"] = dataclasses.asdict(deadlines_of(settings))
         typer.echo(json.dumps(shown))
@@ -124,6 +143,9 @@ def _show_plan(load: Load, settings: Settings | None, memory: Memory | None, *, 
         told = ", ".join(f"{name} {size / MIB:,.0f}" for name, size in parts)
         rows.append(("memory of a process", f"{memory.need / MIB:,.0f} MiB", f"estimated: {told}"))
         rows.append(("memory limit", f"{memory.limit / MIB:,.0f}Mi", "half as much again"))
+    if joiner is not None and joiner.held is not None:
+        told = f"estimated: the predictions of a horizon, if the peak lasts; {joiner.base / MIB:,.0f} for each joiner beside"
+        rows.append(("memory of all joiners", f"{joiner.held / MIB:,.0f} MiB", told))
     if settings is not None:
         deadlines = deadlines_of(settings)
         rows.append(("terminationGracePeriodSeconds", f"{deadlines.termination:g}", "delivery.grace_seconds and 10 s"))

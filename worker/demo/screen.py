@@ -28,8 +28,10 @@ class View:
 
     title: str
     flights: int
+    labels: bool = False
     seconds: float = 0.0
     flights_in: int = 0
+    labels_in: int = 0
     count: Count = field(default_factory=Count)
     alerts_told: int = 0
     figures: Figures = field(default_factory=Figures)
@@ -72,10 +74,12 @@ class Screen:
 
 def line(view: View) -> str:
     rate = view.rates[-1] if view.rates else 0
+    labels = view.count.labels
+    true = f"  joined {labels.joined:,} ({labels.error_rate:.1%} wrong)" if view.labels else ""
     return (
         f"{view.seconds:5.1f} s  in {view.flights_in:,}  predictions {view.count.predictions:,}  "
         f"dead letters {view.count.dead:,}  {rate:,.0f}/s  lag {view.figures.lag:,}  "
-        f"latency p50 {_ms(view.p50)} p99 {_ms(view.p99)}"
+        f"latency p50 {_ms(view.p50)} p99 {_ms(view.p99)}{true}"
     )
 
 
@@ -87,6 +91,10 @@ def picture(view: View) -> RenderableType:
     progress.add_column(justify="right", width=20)
     progress.add_row("flown", ProgressBar(view.flights, view.flights_in), f"{view.flights_in:,} of {view.flights:,}")
     progress.add_row("answered", ProgressBar(view.flights, done, complete_style="green"), f"{done:,}")
+    if view.labels:
+        labels = view.count.labels
+        landed = ProgressBar(view.flights, labels.joined, complete_style="magenta")
+        progress.add_row("came true?", landed, f"{labels.joined:,}, {labels.error_rate:.1%} wrong")
     body = Group(progress, Text(), _figures(view), Text(), _flights(view), Text(), _events(view))
     return Panel(body, title=f"[bold]{view.title}", border_style="cyan", padding=(1, 2))
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from worker.broker.choose import Broker, best_broker
 from worker.demo import figures, stage
+from worker.demo.labels import Labels
 from worker.demo.screen import Screen, View
 from worker.demo.stage import Stage
 from worker.demo.tally import Tally
@@ -38,7 +39,7 @@ class Play:
 
 
 def perform(play: Play, console: Console, broker: Broker | None = None) -> bool:
-    """Show it all; whether every flight was answered, and exactly once where the broker has transactions."""
+    """Show it all; whether every flight was answered and every label joined, exactly once where the broker has transactions."""
     screen = Screen(console)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prediction-worker-demo-")))
@@ -48,7 +49,7 @@ def perform(play: Play, console: Console, broker: Broker | None = None) -> bool:
         broker = stack.enter_context(broker or best_broker(screen.say))
         kind = "Apache Kafka" if broker.transactional else "mock cluster (at least once)"
         screen.say(f"  {kind} on {broker.bootstrap}")
-        set_up = stage.set_stage(folder, broker)
+        set_up = stage.set_stage(folder, broker, labels=True)
         supervisor = stack.enter_context(stage.workers(set_up, play.processes))
         _await_ready(set_up, supervisor)
         screen.say(f"  {play.processes} workers are ready; metrics on http://127.0.0.1:{set_up.port}/metrics")
@@ -70,22 +71,24 @@ def _await_ready(set_up: Stage, supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def _watch(play: Play, set_up: Stage, supervisor: subprocess.Popen[bytes], tally: Tally, screen: Screen) -> View:
-    """Until every flight is answered, or nothing moves any more."""
-    view = View(f"{play.flights:,} flights from New York, 2013 · {set_up.mode}", play.flights)
+    """Until every flight is answered and every label joined, or nothing moves any more."""
+    view = View(f"{play.flights:,} flights from New York, 2013 · {set_up.mode}", play.flights, labels=set_up.labels)
     begun = moved = time.monotonic()
-    answered = 0
+    answered = joined = 0
     recent = collections.deque([figures.Figures()], maxlen=LATENCY_ROUNDS)
     crash_due = play.crash
     with stage.replay(set_up, play.flights, play.rate) as replay:
-        while answered < play.flights and time.monotonic() - moved < PATIENCE_SECONDS:
+        while not _is_over(view, answered, replay) and time.monotonic() - moved < PATIENCE_SECONDS:
             time.sleep(ROUND_SECONDS)
             stage.require_running(supervisor, "worker", set_up.log)
             stage.require_running(replay, "replay", set_up.folder / "replay.log")
             now, total = time.monotonic(), len(tally.count.answers)
-            if total > answered or replay.poll() is None:
+            if total > answered or tally.count.labels.joined > joined or replay.poll() is None:
                 moved = now
+            joined = tally.count.labels.joined
             view.rates.append((total - answered) / (now - begun - view.seconds))
             view.seconds, view.count, view.flights_in, answered = now - begun, tally.count, tally.flights_in(), total
+            view.labels_in = tally.labels_in()
             view.figures = figures.read(set_up.port) or view.figures
             view.p50, view.p99 = (view.figures.latency_seconds(q, recent[0]) for q in (0.5, 0.99))
             recent.append(view.figures)
@@ -95,6 +98,12 @@ def _watch(play: Play, set_up: Stage, supervisor: subprocess.Popen[bytes], tally
                 _crash(supervisor, view, screen)
             screen.draw(view)
     return view
+
+
+def _is_over(view: View, answered: int, replay: subprocess.Popen[bytes]) -> bool:
+    labels = view.count.labels
+    came_true = replay.poll() is not None and len(labels) >= view.labels_in and labels.joined >= labels.pairs
+    return answered >= view.flights and (came_true or not view.labels)
 
 
 def _tell_drift(view: View, screen: Screen) -> None:
@@ -112,9 +121,11 @@ def _tell_drift(view: View, screen: Screen) -> None:
 
 
 def _crash(supervisor: subprocess.Popen[bytes], view: View, screen: Screen) -> None:
-    pid = stage.kill_one(supervisor)
-    if pid is not None:
-        text = f"[red]kill -9[/] worker process {pid}, in the middle of its work: another takes its slot over"
+    worker, joiner = stage.kill_one(supervisor, "run"), stage.kill_one(supervisor, "join")
+    if worker is not None:
+        text = f"[red]kill -9[/] worker process {worker}, in the middle of its work: another takes its slot over"
+        if joiner is not None:
+            text = f"[red]kill -9[/] worker process {worker} and joiner {joiner}, in the middle of their work: others take over"
         view.events.append(f"{view.seconds:.0f} s  {text}")
         screen.say(f"{view.seconds:5.1f} s  {text}")
 
@@ -134,6 +145,10 @@ def _verdict(view: View, set_up: Stage, tally: Tally, seconds: float, console: C
         ("doubled", count.doubled),
     ):
         table.add_row(name, f"{number:,}")
+    if set_up.labels:
+        table.add_row("labels in", f"{len(count.labels):,}")
+        table.add_row("joined", f"{count.labels.joined:,}")
+        table.add_row("realised error", f"{count.labels.error_rate:.1%}")
     table.add_row("flights a second", f"{flights_in / seconds:,.0f}")
     console.print()
     console.print(table)
@@ -149,4 +164,20 @@ def _verdict(view: View, set_up: Stage, tally: Tally, seconds: float, console: C
         console.print(
             f"[bold red]✘[/] {lost:,} flights were lost, {count.doubled:,} doubled.", highlight=False, soft_wrap=True
         )
+    return _verdict_of_labels(count.labels, tally.labels_in(), console) and sound if set_up.labels else sound
+
+
+def _verdict_of_labels(labels: Labels, labels_in: int, console: Console) -> bool:
+    """By the joiner's counts, and a join of our own beside."""
+    sound = labels.sound and len(labels) == labels_in
+    if sound:
+        equation = f"{labels_in:,} labels = {labels.joined:,} joined"
+        if alone := labels_in - labels.joined:
+            equation += f" + {alone:,} without a prediction"
+        text = (
+            f"[bold green]✔[/] {equation}: each counted, exactly once; {labels.wrong:,} predictions did not come true."
+        )
+    else:
+        text = f"[bold red]✘[/] {labels.lost:,} labels were not joined, {labels.doubled:,} doubled."
+    console.print(text, highlight=False, soft_wrap=True)
     return sound

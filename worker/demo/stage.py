@@ -23,7 +23,8 @@ from worker.shipped import shipped
 TOPIC = "flights"
 PREDICTIONS, DEAD_LETTERS = f"{TOPIC}.predictions", f"{TOPIC}.dlq"
 ALERTS = f"{TOPIC}.drift-alerts"
-DRIFT = (ALERTS, f"{TOPIC}.drift-sketches", f"{TOPIC}.drift-reports", f"{TOPIC}.drift-state")
+SKETCHES = f"{TOPIC}.drift-sketches"
+DRIFT = (ALERTS, SKETCHES, f"{TOPIC}.drift-reports", f"{TOPIC}.drift-state")
 LABELS, QUALITY = f"{TOPIC}.labels", f"{TOPIC}.quality-reports"
 PARTITIONS = 6
 SETTINGS = """\
@@ -119,7 +120,7 @@ def set_stage(folder: Path, broker: Broker, *, labels: bool = False) -> Stage:
 
 @contextlib.contextmanager
 def workers(stage: Stage, processes: int) -> Iterator[subprocess.Popen[bytes]]:
-    """``prediction-worker run --processes N``, with a drift monitor beside where there are transactions; its log goes to the stage's folder. Stopped at the end."""
+    """``prediction-worker run --processes N``, with a drift monitor (and a joiner) beside where there are transactions; its log goes to the stage's folder. Stopped at the end."""
     command = [sys.executable, "-m", "worker", "run", "--config", str(stage.settings), "--processes", str(processes)]
     with _running(command, stage.log, Path.cwd()) as process:
         yield process
@@ -150,13 +151,14 @@ def _running(command: list[str], log: Path, folder: Path) -> Iterator[subprocess
         _stop(process)
 
 
-def kill_one(supervisor: subprocess.Popen[bytes]) -> int | None:
-    """End a worker process of the supervisor with kill -9; its pid, or None where there is no /proc to find one in."""
-    with contextlib.suppress(OSError, IndexError):
+def kill_one(supervisor: subprocess.Popen[bytes], role: str) -> int | None:
+    """End a process of the supervisor that has this role with kill -9; its pid, or None where there is no /proc to find one in."""
+    with contextlib.suppress(OSError):
         children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text(encoding="ascii").split()
-        pid = int(children[0])
-        os.kill(pid, signal.SIGKILL)
-        return pid
+        for pid in map(int, children):
+            if role.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
+                return pid
     return None
 
 

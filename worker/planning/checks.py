@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from worker.doctor import Finding
 from worker.doctor.findings import error, ok, warning
-from worker.planning.manifests import Manifests, Scaler, Workload
+from worker.planning.joining import JoinerMemory, check_joiner, check_joiner_memory, joiner_group
+from worker.planning.manifests import JOIN, RUN, Manifests, Scaler, Workload
 from worker.planning.sizing import MIB, Memory
 from worker.planning.timeouts import SUPERVISOR_SECONDS
 from worker.settings import Settings
@@ -18,24 +19,37 @@ _PATHS = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessPro
 
 
 def check_manifests(
-    manifests: Manifests, settings: Settings, *, partitions: int | None, memory: Memory | None
+    manifests: Manifests,
+    settings: Sequence[Settings],
+    *,
+    partitions: int | None,
+    memory: Memory | None,
+    joiner: JoinerMemory | None = None,
 ) -> Iterator[Finding]:
-    """``partitions``: of the input; ``memory``: what one process needs; None: not known, not checked."""
+    """``settings``: of each workload, in its order. ``partitions``: of the input, and so of the labels; ``memory``: what one
+    process of a worker needs, ``joiner``: of a joiner; None: not known, not checked.
+    """
     if not manifests.workloads:
         yield error(
             "manifest", "no container runs `prediction-worker run`", "name a Deployment or StatefulSet that does"
         )
-    for workload in manifests.workloads:
+    each = list(zip(manifests.workloads, settings, strict=True))
+    workers = next((own for workload, own in each if workload.role == RUN), None)
+    for workload, own in each:
         scalers = [scaler for scaler in manifests.scalers if scaler.target == workload.name]
         found = [
             *_replicas(workload, scalers, partitions),
-            *_scaling(workload, scalers, settings),
+            *_scaling(workload, scalers, own),
             *_disruption(workload, scalers, manifests),
-            *_stopping(workload, settings),
-            *_probes(workload, settings),
-            *_resources(workload, memory),
+            *_stopping(workload, own),
+            *_probes(workload, own),
             *_files(workload),
         ]
+        if workload.role == JOIN:
+            found += [*check_joiner(workload, own, workers)]
+            found += [] if joiner is None else check_joiner_memory(workload, _least(workload, scalers), joiner)
+        else:
+            found += _resources(workload, memory)
         yield from found or [ok("manifest", f"{workload.kind} {workload.name} agrees with settings and needs")]
 
 
@@ -58,7 +72,9 @@ def _replicas(workload: Workload, scalers: list[Scaler], partitions: int | None)
         )
     if partitions is None:
         yield warning(
-            "replicas", "how many partitions there are is not known, so replicas were not compared", "say --partitions"
+            "replicas",
+            f"how many partitions there are is not known, so {name}'s replicas were not compared",
+            "say --partitions",
         )
 
 
@@ -80,7 +96,7 @@ def _scaling(workload: Workload, scalers: list[Scaler], settings: Settings) -> I
                 "set resources.requests.cpu",
             )
         for trigger in scaler.spec.get("triggers") or ():
-            yield from _trigger(scaler, trigger, settings)
+            yield from _trigger(scaler, trigger, settings, workload.role)
 
 
 def _calm(scaler: Scaler) -> Iterator[Finding]:
@@ -101,29 +117,40 @@ def _of_cpu(metric: Mapping[str, Any]) -> bool:
     return resource.get("name") == "cpu" and (resource.get("target") or {}).get("type") == "Utilization"
 
 
-def _trigger(scaler: Scaler, trigger: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
+def _trigger(scaler: Scaler, trigger: Mapping[str, Any], settings: Settings, role: str) -> Iterator[Finding]:
     if trigger.get("type") not in ("kafka", "apache-kafka"):
         return
     said = trigger.get("metadata") or {}
     wanted = {"topic": settings.topics.input, "consumerGroup": settings.kafka.group}
+    if role == JOIN:
+        wanted = {"topic": settings.topics.labels, "consumerGroup": joiner_group(settings)}
+    whose = "the joiner's" if role == JOIN else "the worker's"
     own_names = {"apache-kafka": {"consumerGroup": "group"}}.get(trigger["type"], {})
     for key, value in wanted.items():
         name = own_names.get(key, key)
         if name in said and said[name] != value:
             yield error(
                 "scaling",
-                f"{scaler.name} looks at {name} {said[name]!r}, the worker's is {value!r}",
+                f"{scaler.name} looks at {name} {said[name]!r}, {whose} is {value!r}",
                 f"set {name} to {value}",
             )
     if str(said.get("allowIdleConsumers", "false")).lower() == "true":
         yield warning("scaling", f"{scaler.name} allows more pods than partitions", "leave allowIdleConsumers out")
 
 
+def _least(workload: Workload, scalers: list[Scaler]) -> int:
+    """How many pods there may be, at least."""
+    return max(1, min((scaler.least for scaler in scalers), default=int(workload.spec.get("replicas") or 1)))
+
+
 def _disruption(workload: Workload, scalers: list[Scaler], manifests: Manifests) -> Iterator[Finding]:
-    least = min((scaler.least for scaler in scalers), default=int(workload.spec.get("replicas") or 1))
+    least = _least(workload, scalers)
     for budget in manifests.disruption:
+        wanted: Mapping[str, str] = (budget.get("selector") or {}).get("matchLabels") or {}
+        if not wanted.items() <= workload.labels.items():
+            continue  # of other pods
         available, unavailable = budget.get("minAvailable"), budget.get("maxUnavailable")
-        kept = isinstance(available, int) and available >= max(1, least)
+        kept = isinstance(available, int) and available >= least
         if kept or available == "100%" or unavailable in (0, "0%"):
             yield error(
                 "disruption",
@@ -134,8 +161,8 @@ def _disruption(workload: Workload, scalers: list[Scaler], manifests: Manifests)
 
 def _stopping(workload: Workload, settings: Settings) -> Iterator[Finding]:
     given = float(workload.pod.get("terminationGracePeriodSeconds", _DEFAULT_TERMINATION_SECONDS))
-    supervised = SUPERVISOR_SECONDS if workload.processes > 1 or settings.drift.monitor else 0.0
-    needed = settings.delivery.grace_seconds + supervised
+    beside = workload.processes > 1 or settings.drift.monitor or settings.labels.joiner
+    needed = settings.delivery.grace_seconds + (SUPERVISOR_SECONDS if beside and workload.role == RUN else 0.0)
     if given <= needed:
         yield error(
             "stopping",

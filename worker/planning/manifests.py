@@ -12,14 +12,16 @@ from worker.errors import ConfigurationError
 
 WORKLOADS = ("Deployment", "StatefulSet")
 PROGRAM = "prediction-worker"
+RUN, JOIN = ROLES = ("run", "join")
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment or StatefulSet, and the container in it that runs ``prediction-worker run``."""
+    """A Deployment or StatefulSet, and the container in it that runs ``prediction-worker run`` or ``join``: its role."""
 
+    role: str
     kind: str
     name: str
     spec: Fields
@@ -42,6 +44,12 @@ class Workload:
                 text = value or (words[i + 1] if i + 1 < len(words) else "")
                 return int(text) if text.isdigit() else 1
         return 1
+
+    @property
+    def labels(self) -> Fields:
+        """Of its pods."""
+        found: Fields = (self.spec["template"].get("metadata") or {}).get("labels") or {}
+        return found
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,7 +76,9 @@ class Scaler:
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """``settings``: the text of the worker's TOML file, where a ConfigMap (or the file that one is made of) holds it."""
+    """``workloads``: workers before joiners. ``settings``: the text of the TOML file, where a ConfigMap (or the file that one is
+    made of) holds it.
+    """
 
     workloads: Sequence[Workload] = ()
     scalers: Sequence[Scaler] = ()
@@ -133,7 +143,9 @@ def _sorted_out(documents: Iterator[Fields] | Sequence[Fields], folder: Path | N
     every = list(documents)
     try:
         return Manifests(
-            workloads=[w for d in every if d["kind"] in WORKLOADS for w in _workloads(d)],
+            workloads=sorted(
+                (w for d in every if d["kind"] in WORKLOADS for w in _workloads(d)), key=lambda w: ROLES.index(w.role)
+            ),
             scalers=[_scaler(d) for d in every if d["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")],
             disruption=[d["spec"] for d in every if d["kind"] == "PodDisruptionBudget"],
             settings=_settings(every, folder),
@@ -147,9 +159,11 @@ def _workloads(document: Fields) -> Iterator[Workload]:
     spec = document["spec"]
     pod = spec["template"]["spec"]
     for container in pod["containers"]:
-        found = Workload(document["kind"], document["metadata"]["name"], spec, pod, container)
-        if "run" in found.arguments and (PROGRAM in str(container.get("image")) or PROGRAM in found.arguments):
-            yield found
+        for role in ROLES:
+            found = Workload(role, document["kind"], document["metadata"]["name"], spec, pod, container)
+            if role in found.arguments and (PROGRAM in str(container.get("image")) or PROGRAM in found.arguments):
+                yield found
+                break
 
 
 def _scaler(document: Fields) -> Scaler:

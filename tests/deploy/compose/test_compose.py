@@ -57,7 +57,7 @@ def test_everything_becomes_healthy(up: Docker) -> None:
     def well() -> bool:
         states = containers(up).values()
         lasting = [c["Health"] for c in states if c["Service"] not in {"topics", "bundle", "certificates", "replay"}]
-        return len(lasting) == 8 and set(lasting) == {"healthy"}
+        return len(lasting) == 9 and set(lasting) == {"healthy"}
 
     wait_until(well, UP_SECONDS)
     ended = {c["Service"]: c["ExitCode"] for c in containers(up).values() if c["State"] == "exited"}
@@ -66,13 +66,22 @@ def test_everything_becomes_healthy(up: Docker) -> None:
 
 
 def test_flights_are_predicted_and_watched(up: Docker) -> None:
-    """Prometheus finds three workers, one of which speaks TLS, and the monitor; flights are predicted, and drift is found."""
-    wait_until(lambda: value("count(up == 1)") == 4, UP_SECONDS)
+    """Prometheus finds three workers, one of which speaks TLS, monitor and joiner; flights are predicted, and drift is found."""
+    wait_until(lambda: value("count(up == 1)") == 5, UP_SECONDS)
     wait_until(lambda: value("sum(worker_records_consumed_total)") > FLIGHTS, UP_SECONDS)
     assert value("count(worker_assigned_partitions == 2)") == 3
     assert value("sum(worker_dead_letters_total)") > 0
     wait_until(lambda: value("sum(drift_open_episodes)") > 0, UP_SECONDS)
     wait_until(lambda: value('count(ALERTS{alertname="PredictionDriftOpen", alertstate="firing"})') > 0, UP_SECONDS)
+
+
+def test_quality_is_realised(up: Docker) -> None:
+    """Flights that have landed are joined to their predictions, all of them, and the monitor publishes how many were right."""
+    wait_until(lambda: value("sum(quality_windows_closed_total)") > 0, UP_SECONDS)
+    wait_until(lambda: value("sum(quality_realised)") > 0, UP_SECONDS)
+    assert value("sum(labels_assigned_partitions)") == 6
+    assert value('sum(labels_total{outcome="joined"})') > 0
+    assert value('sum(labels_total{outcome!="joined"})') == 0
 
 
 def test_alerts_reach_alertmanager(up: Docker) -> None:

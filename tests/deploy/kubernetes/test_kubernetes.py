@@ -15,11 +15,13 @@ from tests.deploy.kubernetes.field import NAME, Field, open_field
 from tests.deploy.kubernetes.kafka_pod import KafkaPod, restricted
 from tests.deploy.kubernetes.lives import Life
 from tests.deploy.kubernetes.scalers import define_keda
+from tests.deploy.kubernetes.workload import produce_labels
 
 pytestmark = pytest.mark.timeout(900)
 KILLED = 128 + 9
 STATUS = "import pathlib; print(pathlib.Path('/proc/self/status').read_text())"
 WRITE = "import pathlib; pathlib.Path('/opt/new').write_text('')"
+METRICS = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
 IDENTITY = "import os; print(os.getuid(), os.getgid(), os.path.exists('/var/run/secrets/kubernetes.io'))"
 
 
@@ -146,6 +148,26 @@ def test_a_stateful_set_keeps_its_ids(cluster: Cluster, kafka_pod: KafkaPod, rea
 def transactional_id(field: Field, pod: str) -> str:
     (found,) = set(re.findall(r"transactional id ([\w.-]+)", field.logs(pod)))
     return str(found)
+
+
+def test_labels_are_joined(cluster: Cluster, kafka_pod: KafkaPod, readings: Path) -> None:
+    """With the labels' component every label is joined, each once, by the joiner."""
+    with open_field(cluster, kafka_pod, "labelled", readings, overlay="overlays/labels", events=20_000) as field:
+        field.await_ready()
+        field.kubectl("rollout", "status", f"deployment/{NAME}-joiner", "--timeout=180s", seconds=185)
+        field.producer.append(20_000)
+        field.await_drained()
+        good = produce_labels(kafka_pod.outside, field.topic, field.stream)
+        pods = field.get("pods", "--selector=app.kubernetes.io/component=joiner")["items"]
+        (name,) = (pod["metadata"]["name"] for pod in pods)
+
+        def joined() -> dict[str, float]:
+            shown = field.kubectl("exec", name, "--", "python", "-c", METRICS)
+            found = re.findall(r'^labels_total\{outcome="(\w+)"\} (\S+)$', shown, re.MULTILINE)
+            return {outcome: float(count) for outcome, count in found if float(count)}
+
+        wait_for("every label is joined", lambda: sum(joined().values()) >= good, 60)
+        assert joined() == {"joined": good}
 
 
 def test_mutual_tls(cluster: Cluster, kafka_pod: KafkaPod, readings: Path) -> None:

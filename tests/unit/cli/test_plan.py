@@ -21,6 +21,7 @@ from worker.telemetry.health import ProcessHealth
 from worker.telemetry.http import TelemetryServer
 from worker.telemetry.metrics import Build, MetricsObserver
 
+CONTAINER = "spec.template.spec.containers.0"
 SETTINGS = """
 kafka = { bootstrap = "broker:9092", group = "loans-worker" }
 topics = { input = "loans" }
@@ -107,6 +108,26 @@ def test_settings_in_manifests_that_do_not_load() -> None:
     found = run("--check", "-", given=manifests(deployment(), settings=SETTINGS + "[delivery]\ngrace = 1\n"))
     assert found.exit_code == 1
     assert "delivery.grace is not a setting" in found.output
+
+
+def test_each_container_has_its_own_environment() -> None:
+    """A joiner's horizon may stand in its own container's environment; one that stands nowhere is an error."""
+    joiner = changed(deployment(), f"{CONTAINER}.args", ["join"])
+    told = {"name": "WORKER_LABELS__HORIZON_SECONDS", "value": "86400"}
+    own = changed(joiner, f"{CONTAINER}.env", [*joiner["spec"]["template"]["spec"]["containers"][0]["env"], told])
+    agreeing = run("--partitions", "6", "--check", "-", given=manifests(own, deployment()))
+    assert agreeing.exit_code == 0, agreeing.output
+    found = run("--partitions", "6", "--check", "-", given=manifests(joiner, deployment()))
+    assert found.exit_code == 1
+    assert "labels.horizon_seconds is not set" in found.output
+
+
+def test_a_plan_with_labels() -> None:
+    """With labels the plan has the memory that joiners hold."""
+    Path("worker.toml").write_text(SETTINGS + "[labels]\nhorizon_seconds = 3600\n", "utf-8")
+    load = ("--rate", "1024", "--throughput", "10000")
+    assert "memory of all joiners\t3,600 MiB\t" in run(*load).stdout
+    assert json.loads(run(*load, "--json").stdout)["joiner"]["held"] == 3_600 << 20
 
 
 def test_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,19 +12,30 @@ from tests.support.kustomize import rendered
 from tests.unit.planning.samples import autoscaler, changed, deployment, scaled_object, settings
 from worker.doctor import Finding, Level
 from worker.errors import ConfigurationError
-from worker.planning import check_deadlines, check_manifests, memory_of, read_manifests
+from worker.planning import (
+    JoinerMemory,
+    Load,
+    check_deadlines,
+    check_manifests,
+    joiner_memory,
+    memory_of,
+    read_manifests,
+)
 from worker.planning.manifests import quantity
 from worker.settings import Settings, load_settings
 
 K8S = Path(__file__).parents[3] / "k8s"
+OVERLAYS = ["base", *(f"overlays/{path.name}" for path in sorted((K8S / "overlays").iterdir()))]
 CONTAINER = "spec.template.spec.containers.0"
+LOAD = Load(peak=5, per_process=100_000)  # of which one joiner of the manifests can hold a horizon
 
 
 def check(*documents: dict[str, Any], partitions: int | None = 6, given: Settings | None = None) -> list[Finding]:
     own = given or settings()
     memory = memory_of(own, record_bytes=200, bundle_bytes=0)
     manifests = read_manifests(yaml.safe_dump_all(documents))
-    found = list(check_manifests(manifests, own, partitions=partitions, memory=memory))
+    each = [own] * len(manifests.workloads)
+    found = list(check_manifests(manifests, each, partitions=partitions, memory=memory, joiner=JoinerMemory()))
     assert all(finding.fix for finding in found if finding.level is not Level.OK)
     return found
 
@@ -40,19 +51,22 @@ def test_manifests_that_agree() -> None:
     assert only(deployment(), scaled_object())[0] is Level.OK
 
 
-@pytest.mark.parametrize("overlay", ["base", "overlays/hpa", "overlays/keda", "overlays/statefulset", "overlays/tls"])
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_our_own_manifests_agree(overlay: str, tmp_path: Path) -> None:
     """What k8s holds has no contradiction, with the partitions that its autoscalers are made for, and has one with fewer."""
     manifests = read_manifests(yaml.safe_dump_all(rendered(K8S / overlay)))
     assert manifests.settings == (K8S / "base/worker.toml").read_text("utf-8")
     (tmp_path / "worker.toml").write_text(manifests.settings, "utf-8")
-    own = load_settings(tmp_path / "worker.toml", manifests.workloads[0].environment)
-    memory = memory_of(own, record_bytes=200, bundle_bytes=0)
+    own = [load_settings(tmp_path / "worker.toml", workload.environment) for workload in manifests.workloads]
+    memory, joiner = memory_of(own[0], record_bytes=200, bundle_bytes=0), joiner_memory(own[0], LOAD)
+
+    def found(partitions: int) -> list[Finding]:
+        return list(check_manifests(manifests, own, partitions=partitions, memory=memory, joiner=joiner))
+
     scaled = overlay in {"overlays/hpa", "overlays/keda"}
     most = 10 if scaled else 2
-    found = list(check_manifests(manifests, own, partitions=most, memory=memory))
-    assert [finding for finding in found if finding.level is not Level.OK] == []
-    assert Level.ERROR in {f.level for f in check_manifests(manifests, own, partitions=most - 1, memory=memory)}
+    assert [finding.level for finding in found(most)] == [Level.OK] * len(manifests.workloads)
+    assert Level.ERROR in {finding.level for finding in found(most - 1)}
 
 
 @pytest.mark.parametrize(
