@@ -28,7 +28,8 @@ from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
 from worker.kafka.input_watch import KafkaInputWatch
-from worker.kafka.rights import check_rights, monitor_rights, worker_rights
+from worker.kafka.needed_rights import monitor_rights, worker_rights
+from worker.kafka.rights import check_rights
 from worker.kafka.sketch_source import PARTITION as SKETCH_PARTITION
 from worker.kafka.sketch_source import KafkaSketchSource, monitor_group
 from worker.kafka.slots import Slot

@@ -8,6 +8,9 @@ from typing import Any
 
 from worker.avro.any_record import KnownSchemas, Unreadable
 from worker.bootstrap import Reference
+from worker.kafka.config import admin_config
+from worker.kafka.needed_rights import looking_group, report_rights
+from worker.kafka.rights import check_rights
 from worker.kafka.spans import TopicReader
 from worker.settings import Settings
 from worker.shipped import output_schema
@@ -65,10 +68,11 @@ class Found:
 def read_found(settings: Settings, reference: Reference, since_ms: int | None = None) -> Found:
     """``since_ms``: of windows that end later, in event time. Raises ConfigurationError and TransportError."""
     topics = settings.topics
+    check_rights(admin_config(settings), report_rights(settings))
     schemas = KnownSchemas(map(output_schema, ("drift_report", "drift_alert", "quality_report")))
 
     def records(topic: str) -> list[Fields]:
-        with TopicReader(settings, topic, f"{settings.kafka.group}.drift-report") as reader:
+        with TopicReader(settings, topic, looking_group(settings, "drift-report")) as reader:
             values = [value for batch in reader.read(reader.spans()) for value in batch.values.to_list()]
         found = [fields for value in values if (fields := _fields(schemas, value)) is not None]
         return [fields for fields in found if _is_meant(fields, reference, since_ms)]
