@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from worker.avro.any_record import KnownSchemas, Unreadable
+from worker.avro.any_record import Unreadable
+from worker.bootstrap_outputs import output_reader
 from worker.cli.texts import on_terminal
 from worker.cli.top_state import OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
 from worker.cli.top_views import as_json, lines, picture
-from worker.errors import ConfigurationError, TransportError
+from worker.errors import ConfigurationError, SchemaUnavailable, TransportError
 from worker.kafka.config import admin_config
 from worker.kafka.group_watch import GroupLook, GroupWatch
 from worker.kafka.letters import letter_of
@@ -32,7 +33,6 @@ from worker.kafka.needed_rights import (
 from worker.kafka.rights import check_rights, lacking, missing_rights
 from worker.kafka.tail import TopicTail
 from worker.settings import Settings
-from worker.shipped import output_schema
 from worker.telemetry.scrape import Scraped, quantile, scrape
 
 # So many letters of each partition are read at the start; a topic full of them must not delay the first picture.
@@ -55,7 +55,8 @@ class Watcher:
             "dead letters", topics.dead_letters, top_letters_rights(settings), _FIRST_LETTERS
         )
         self._alerts_tail = self._tail("drift", topics.drift_alerts, top_alerts_rights(settings), None)
-        self._schemas = KnownSchemas([output_schema("drift_alert")])
+        self._schemas = output_reader(settings, ["drift_alert"])
+        self._trouble: list[str] = []
         self._letters, self._episodes = RecentLetters(), OpenEpisodes()
         self._before: tuple[float, GroupLook, Scraped | None] | None = None
 
@@ -88,7 +89,7 @@ class Watcher:
             partitions=rows,
             dead_letters=self._letters.latest(int(time.time() * 1_000)),
             episodes=self._episodes.all(),
-            unseen=tuple(self._unseen),
+            unseen=(*self._unseen, *self._trouble),
         )
 
     def _tail(self, what: str, topic: str, needed: Rights, most: int | None) -> TopicTail | None:
@@ -107,10 +108,19 @@ class Watcher:
             for row in range(len(batch)):
                 letter = letter_of(batch.record(row))
                 self._letters.add(letter.timestamp_ms, letter.stage, letter.reason)
+        try:
+            self._read_alerts()
+        except SchemaUnavailable as error:
+            self._trouble = [f"drift: {error.message}"]
+        else:
+            self._trouble = []
+
+    def _read_alerts(self) -> None:
+        """What could not be read for want of its schema is read again, from the first alert of the turn on."""
         for batch in self._alerts_tail.new() if self._alerts_tail else ():
             for value in batch.values.to_list():
                 with contextlib.suppress(Unreadable):  # somebody else's record is no alert
-                    self._episodes.add(self._schemas.read(value or b""))
+                    self._episodes.add(self._schemas.read(value))
 
 
 def show_once(settings: Settings, metrics: Sequence[str], interval_seconds: float, *, json_lines: bool) -> None:
