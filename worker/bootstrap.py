@@ -18,6 +18,7 @@ from worker.avro.decode import Decoder
 from worker.avro.encode import PredictionEncoder, ServedBy
 from worker.avro.schema import RecordSchema
 from worker.avro.sketches import SketchCodec
+from worker.bootstrap_outputs import monitor_encoder, prediction_encoder
 from worker.bootstrap_quality import quality_monitor, sketch_reader
 from worker.clock import SystemClock
 from worker.drift.counting import Counting
@@ -28,7 +29,8 @@ from worker.errors import ConfigurationError, ModelError
 from worker.kafka.at_least_once import AtLeastOnceSink
 from worker.kafka.config import admin_config, consumer_config, producer_config
 from worker.kafka.input_watch import KafkaInputWatch
-from worker.kafka.rights import check_rights, monitor_rights, worker_rights
+from worker.kafka.needed_rights import monitor_rights, worker_rights
+from worker.kafka.rights import check_rights
 from worker.kafka.sketch_source import PARTITION as SKETCH_PARTITION
 from worker.kafka.sketch_source import KafkaSketchSource, monitor_group
 from worker.kafka.slots import Slot
@@ -39,7 +41,6 @@ from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
 from worker.models import Bundle, BundlePredictor, Manifest, bind, bind_profile, open_bundle, profile_of
 from worker.models.contents import Contents, read_contents
-from worker.monitor.encoding import OutputEncoder, OutputTopics
 from worker.monitor.loop import MonitorLoop, MonitorObserver
 from worker.monitor.watched import Memory
 from worker.pipeline.batching import BatchingPolicy, BatchSize
@@ -53,7 +54,6 @@ from worker.ports import Observer, Predictor, RecordSink
 from worker.records import TopicPartition
 from worker.registry.files import read_schema
 from worker.registry.framing import framing
-from worker.registry.outputs import check_registry, prediction_prefix
 from worker.service import PredictionWorker
 from worker.settings import Settings
 from worker.shipped import output_schema
@@ -183,7 +183,8 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
     check_rights(admin, worker_rights(settings, drift=prepared.drift))
     counts = partition_counts(admin, needed_topics(topics, drift=prepared.drift))
     check_topics(counts, topics, drift=prepared.drift)
-    pipeline = _registered(settings, prepared)
+    encoder = prediction_encoder(settings, prepared.served_by)
+    pipeline = dataclasses.replace(prepared.pipeline, encoder=encoder)
     consumer = consumer_config(settings, counts[topics.input])
     clock = SystemClock()
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
@@ -209,17 +210,6 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         observer=observer,
         clock=clock,
     )
-
-
-def _registered(settings: Settings, prepared: Prepared) -> Pipeline:
-    """The pipeline, whose predictions name their schema as the settings want it."""
-    registry, pipeline = settings.registry, prepared.pipeline
-    if not registry.url:
-        return pipeline
-    check_registry(registry)
-    schema = output_schema("prediction")
-    prefix = prediction_prefix(registry, settings.topics.predictions, schema)
-    return dataclasses.replace(pipeline, encoder=PredictionEncoder(schema, prepared.served_by, prefix))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -262,11 +252,11 @@ def prepare_monitor(settings: Settings) -> Memory:
 def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserver) -> MonitorLoop:
     """A monitor on the broker, subscribed and ready to run. Raises ConfigurationError and TransportError."""
     topics, delivery, clock = settings.topics, settings.delivery, SystemClock()
-    outputs = OutputTopics(topics.drift_reports, topics.drift_alerts, topics.drift_state, topics.quality_reports)
     admin = admin_config(settings)
     check_rights(admin, monitor_rights(settings))
     needed = monitor_topics(topics, labels=settings.labels.enabled)
     check_monitor_topics(partition_counts(admin, needed.values()), needed)
+    encoder = monitor_encoder(settings)
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
     watchdog.start()
     # Before subscribing: what a predecessor left open is ended.
@@ -280,7 +270,7 @@ def connect_monitor(settings: Settings, memory: Memory, observer: MonitorObserve
         sink=sink,
         memory=memory,
         read_sketch=sketch_reader(),
-        encoder=OutputEncoder(outputs, *map(output_schema, ("drift_report", "drift_alert", "quality_report"))),
+        encoder=encoder,
         sketches=TopicPartition(topics.drift_sketches, SKETCH_PARTITION),
         patience_seconds=delivery.broker_timeout_seconds,
         observer=observer,

@@ -18,8 +18,9 @@ from worker.errors import ConfigurationError, ModelError
 from worker.joiner.loop import JoinerObserver, JoinLoop, JoinSetting
 from worker.joiner.reading import LabelFields, LabelReader, PredictionReader, label_field
 from worker.kafka.config import admin_config, producer_config
+from worker.kafka.needed_rights import joiner_rights
 from worker.kafka.pair_source import KafkaPairSource, joiner_group
-from worker.kafka.rights import check_rights, joiner_rights
+from worker.kafka.rights import check_rights
 from worker.kafka.slots import Slot
 from worker.kafka.topics import check_joiner_topics, joiner_topics, partition_counts
 from worker.kafka.transactional import TransactionalSink

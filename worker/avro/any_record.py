@@ -47,10 +47,13 @@ class AnySchema:
         maps = {field["name"] for field in self.parsed["fields"] if _is_map(field["type"])}
         return dict(_flat(record, "", maps))
 
-    def write(self, record: Mapping[str, Any]) -> bytes:
-        """In the single-object encoding. Raises whatever fastavro raises for a record that the schema can't hold."""
+    def write(self, record: Mapping[str, Any], prefix: bytes | None = None) -> bytes:
+        """Behind the prefix, else in the single-object encoding.
+
+        Raises whatever fastavro raises for a record that the schema can't hold.
+        """
         body = io.BytesIO()
-        body.write(SINGLE_OBJECT_MARKER + self.fingerprint)
+        body.write(prefix or SINGLE_OBJECT_MARKER + self.fingerprint)
         fastavro.schemaless_writer(body, self.parsed, record, strict=True)
         return body.getvalue()
 

@@ -41,7 +41,8 @@ def check(
     """Check settings, schema, bundle, what the broker lets us do, its topics, and the registry; nothing is consumed."""
     from worker import bootstrap
     from worker.kafka.config import admin_config
-    from worker.kafka.rights import check_rights, worker_rights
+    from worker.kafka.needed_rights import worker_rights
+    from worker.kafka.rights import check_rights
     from worker.kafka.topics import check_topics, needed_topics, partition_counts
     from worker.registry.outputs import check_registry
 

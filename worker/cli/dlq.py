@@ -52,8 +52,12 @@ def list_(
         prediction-worker dlq list --reason below_minimum --json | jq .field
     """
     from worker.cli.dlq_views import show_counts, show_letters
+    from worker.kafka.config import admin_config
+    from worker.kafka.needed_rights import letters_rights
+    from worker.kafka.rights import check_rights
 
     settings = settings_from(config)
+    check_rights(admin_config(settings), letters_rights(settings))
     latest, counts = _latest(settings, _filter(reason, stage, field, origin_partition), _since_ms(since), limit)
     if not summary and (latest or as_json):
         show_letters(latest, keys=keys, json_lines=as_json)
@@ -86,12 +90,16 @@ def show(
         prediction-worker dlq show 0:1234 --values
     """
     from worker.cli.dlq_show import show_letter
+    from worker.kafka.config import admin_config
     from worker.kafka.dead_letter_topic import DeadLetterTopic
+    from worker.kafka.needed_rights import letters_rights
+    from worker.kafka.rights import check_rights
 
     partition, _, offset = letter.partition(":")
     if not (partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
         raise ConfigurationError(f"{letter!r} is not PARTITION:OFFSET", hint="for example 0:1234, as `dlq list` says")
     settings = settings_from(config)
+    check_rights(admin_config(settings), letters_rights(settings))
     with DeadLetterTopic(settings) as letters:
         found = letters.letter(int(partition), int(offset))
     show_letter(found, settings, values=values)
@@ -149,10 +157,14 @@ def resume(
         prediction-worker dlq resume --partition 3
     """
     from worker.cli.dlq_views import show_stopped
+    from worker.kafka.config import admin_config
+    from worker.kafka.needed_rights import resume_rights
     from worker.kafka.resume import resume as resume_partitions
     from worker.kafka.resume import stopped_partitions
+    from worker.kafka.rights import check_rights
 
     settings = settings_from(config)
+    check_rights(admin_config(settings), resume_rights(settings))
     stopped = [s for s in stopped_partitions(settings) if not partition or s.partition in partition]
     if not stopped:
         which = f" among {', '.join(str(p) for p in partition)}" if partition else ""
@@ -232,12 +244,18 @@ def _check_can_ask(*, yes: bool) -> None:
 
 def _mention_stopped(settings: Settings) -> None:
     """On stderr, so that a pipe gets letters alone."""
+    from worker.kafka.config import admin_config
+    from worker.kafka.needed_rights import stopped_rights
     from worker.kafka.resume import stopped_partitions
+    from worker.kafka.rights import check_rights
 
+    stopped: list[Stopped] = []
     try:
-        stopped: list[Stopped] = stopped_partitions(settings)
-    except WorkerError:
-        return  # the letters are what was asked for, and the input topic may be gone or out of bounds
+        check_rights(admin_config(settings), stopped_rights(settings))
+        stopped = stopped_partitions(settings)
+    except WorkerError as error:
+        # The letters are what was asked for.
+        typer.secho(f"whether a partition is stopped can't be seen: {error.message}", fg="yellow", err=True)
     for one in stopped:
         line = f"partition {one.partition} is stopped at offset {one.offset}: {one.why} (see `dlq resume`)"
         typer.secho(line, fg="yellow", err=True)

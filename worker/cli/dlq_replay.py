@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from worker.cli.dlq_views import show_counts
+from worker.kafka.config import admin_config
+from worker.kafka.needed_rights import letters_rights, replay_rights
 from worker.kafka.replay import replay
 from worker.kafka.replay_plan import ReplayRequest, Verdict, plan
+from worker.kafka.rights import check_rights
 from worker.settings import Settings
 
 
@@ -43,6 +46,8 @@ class _Interrupt:
 
 
 def run_replay(settings: Settings, request: ReplayRequest, *, dry_run: bool, ask: bool) -> None:
+    needed = letters_rights(settings) if dry_run else replay_rights(settings)
+    check_rights(admin_config(settings), needed)
     verdicts, kinds = plan(settings, request)
     count = verdicts[Verdict.REPLAY]
     _say_skipped(verdicts)

@@ -23,9 +23,12 @@ from worker.doctor.port import judge_port
 from worker.doctor.records import judge_records
 from worker.doctor.topics import judge_topics, wanted_topics
 from worker.errors import WorkerError
+from worker.kafka.config import admin_config
 from worker.kafka.facts import BrokerFacts, client_version
+from worker.kafka.needed_rights import looking_group, records_rights
 from worker.kafka.probe import probe, try_transaction
 from worker.kafka.resume import stopped_partitions
+from worker.kafka.rights import lacking, missing_rights
 from worker.kafka.spans import TopicReader
 from worker.records import RecordBatch
 from worker.registry.outputs import check_registry
@@ -106,9 +109,13 @@ def _registry(settings: Settings) -> Iterator[Finding]:
 def _records(settings: Settings, count: int) -> Iterator[Finding]:
     if count == 0:
         return
-    judge = Judge(settings.event)
+    if missing := missing_rights(admin_config(settings), records_rights(settings)):
+        why = lacking(missing)
+        yield warning("records", f"the latest records may not be read: {why.message}", why.hint or "")
+        return
+    judge = Judge(settings.event, registry=settings.registry)
     topic = settings.topics.input
-    with TopicReader(settings, topic, f"{settings.kafka.group}.doctor") as reader:
+    with TopicReader(settings, topic, looking_group(settings, "doctor")) as reader:
         latest = reader.last(reader.spans(), count)
     verdicts = judge.judge(RecordBatch.of(latest)) if latest else []
     refused = Counter(str(verdict.refusal.reason) for verdict in verdicts if verdict.refusal is not None)

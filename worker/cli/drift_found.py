@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.avro.any_record import KnownSchemas, Unreadable
+from worker.avro.any_record import Unreadable
 from worker.bootstrap import Reference
+from worker.bootstrap_outputs import output_reader
+from worker.kafka.config import admin_config
+from worker.kafka.needed_rights import looking_group, report_rights
+from worker.kafka.rights import check_rights
 from worker.kafka.spans import TopicReader
+from worker.registry.reading import OutputReader
 from worker.settings import Settings
-from worker.shipped import output_schema
 
 Fields = dict[str, Any]
 
@@ -65,10 +69,11 @@ class Found:
 def read_found(settings: Settings, reference: Reference, since_ms: int | None = None) -> Found:
     """``since_ms``: of windows that end later, in event time. Raises ConfigurationError and TransportError."""
     topics = settings.topics
-    schemas = KnownSchemas(map(output_schema, ("drift_report", "drift_alert", "quality_report")))
+    check_rights(admin_config(settings), report_rights(settings))
+    schemas = output_reader(settings, ("drift_report", "drift_alert", "quality_report"))
 
     def records(topic: str) -> list[Fields]:
-        with TopicReader(settings, topic, f"{settings.kafka.group}.drift-report") as reader:
+        with TopicReader(settings, topic, looking_group(settings, "drift-report")) as reader:
             values = [value for batch in reader.read(reader.spans()) for value in batch.values.to_list()]
         found = [fields for value in values if (fields := _fields(schemas, value)) is not None]
         return [fields for fields in found if _is_meant(fields, reference, since_ms)]
@@ -77,10 +82,10 @@ def read_found(settings: Settings, reference: Reference, since_ms: int | None = 
     return Found(reference, records(topics.drift_reports), records(topics.drift_alerts), quality)
 
 
-def _fields(schemas: KnownSchemas, value: bytes | None) -> Fields | None:
+def _fields(schemas: OutputReader, value: bytes | None) -> Fields | None:
     """None for what somebody else wrote there."""
     try:
-        return schemas.read(value or b"")
+        return schemas.read(value)
     except Unreadable:
         return None
 

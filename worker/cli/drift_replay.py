@@ -12,6 +12,8 @@ from worker.cli.drift_views import json_line, show_episodes
 from worker.cli.texts import counted
 from worker.drift.outcome import Alert, Report
 from worker.kafka.config import admin_config
+from worker.kafka.needed_rights import drift_replay_rights, looking_group
+from worker.kafka.rights import check_rights
 from worker.kafka.spans import TopicReader
 from worker.kafka.topics import partition_counts
 from worker.settings import Settings
@@ -36,11 +38,12 @@ def run_replay(settings: Settings, *, json_lines: bool) -> None:
 def replayed(settings: Settings) -> tuple[list[Report], list[Alert]]:
     """At the end every partition is taken for idle: what is stored is all there is."""
     memory, codec = prepare_monitor(settings), SketchCodec(output_schema("drift_sketch"))
-    monitor = memory.fresh()
+    admin, monitor = admin_config(settings), memory.fresh()
+    check_rights(admin, drift_replay_rights(settings))
     reports: list[Report] = []
     alerts: list[Alert] = []
-    count = partition_counts(admin_config(settings), [settings.topics.input]).get(settings.topics.input, 0)
-    with TopicReader(settings, settings.topics.drift_sketches, f"{settings.kafka.group}.drift-replay") as reader:
+    count = partition_counts(admin, [settings.topics.input]).get(settings.topics.input, 0)
+    with TopicReader(settings, settings.topics.drift_sketches, looking_group(settings, "drift-replay")) as reader:
         for batch in reader.read(reader.spans()):
             for value in batch.values.to_list():
                 try:

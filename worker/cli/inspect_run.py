@@ -12,7 +12,10 @@ from worker.cli.inspect_views import WHOLE, Inspected, Tally, View, as_json, cel
 from worker.cli.texts import on_terminal, show_rows, tabbed
 from worker.cli.verdicts import Judge, OutputJudge
 from worker.errors import ConfigurationError
+from worker.kafka.config import admin_config
 from worker.kafka.letters import letter_of
+from worker.kafka.needed_rights import inspect_rights, looking_group
+from worker.kafka.rights import check_rights
 from worker.kafka.spans import Span, TopicReader
 from worker.records import RecordBatch
 from worker.settings import Settings
@@ -35,13 +38,14 @@ class Request:
 
 def run_inspect(settings: Settings, request: Request, view: View, *, json_lines: bool) -> None:
     """Raises ConfigurationError, ModelError and TransportError. Ctrl-C is the way out of ``follow``: exit code 0."""
+    check_rights(admin_config(settings), inspect_rights(settings, request.topic))
     judge = _judge(settings, request.topic, model=view.model)
     tally = Tally()
     # A table is drawn when all of it is known; with --follow that is never.
     table = on_terminal() and not json_lines and not request.follow
     printer = _Printer(dataclasses.replace(view, narrow=table), json_lines=json_lines, table=table)
     interrupted = False
-    with TopicReader(settings, request.topic, f"{settings.kafka.group}.inspect") as reader:
+    with TopicReader(settings, request.topic, looking_group(settings, "inspect")) as reader:
         spans = chosen_spans(reader, request)
         try:
             _examine(_batches(reader, spans, request), judge, request, printer, tally)

@@ -14,16 +14,25 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from worker.avro.any_record import KnownSchemas, Unreadable
+from worker.avro.any_record import Unreadable
+from worker.bootstrap_outputs import output_reader
 from worker.cli.texts import on_terminal
 from worker.cli.top_state import OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
 from worker.cli.top_views import as_json, lines, picture
-from worker.errors import ConfigurationError, TransportError
+from worker.errors import ConfigurationError, SchemaUnavailable, TransportError
+from worker.kafka.config import admin_config
 from worker.kafka.group_watch import GroupLook, GroupWatch
 from worker.kafka.letters import letter_of
+from worker.kafka.needed_rights import (
+    Rights,
+    looking_group,
+    top_alerts_rights,
+    top_letters_rights,
+    top_rights,
+)
+from worker.kafka.rights import check_rights, lacking, missing_rights
 from worker.kafka.tail import TopicTail
 from worker.settings import Settings
-from worker.shipped import output_schema
 from worker.telemetry.scrape import Scraped, quantile, scrape
 
 # So many letters of each partition are read at the start; a topic full of them must not delay the first picture.
@@ -38,11 +47,16 @@ class Watcher:
         self._settings = settings
         self._metrics = metrics
         self._stack = contextlib.ExitStack()
-        group, topics = f"{settings.kafka.group}.top", settings.topics
+        check_rights(admin_config(settings), top_rights(settings))
+        topics = settings.topics
         self._watch = self._stack.enter_context(GroupWatch(settings))
-        self._letters_tail = self._tail(topics.dead_letters, group, _FIRST_LETTERS)
-        self._alerts_tail = self._tail(topics.drift_alerts, group, None)
-        self._schemas = KnownSchemas([output_schema("drift_alert")])
+        self._unseen: list[str] = []
+        self._letters_tail = self._tail(
+            "dead letters", topics.dead_letters, top_letters_rights(settings), _FIRST_LETTERS
+        )
+        self._alerts_tail = self._tail("drift", topics.drift_alerts, top_alerts_rights(settings), None)
+        self._schemas = output_reader(settings, ["drift_alert"])
+        self._trouble: list[str] = []
         self._letters, self._episodes = RecentLetters(), OpenEpisodes()
         self._before: tuple[float, GroupLook, Scraped | None] | None = None
 
@@ -75,12 +89,17 @@ class Watcher:
             partitions=rows,
             dead_letters=self._letters.latest(int(time.time() * 1_000)),
             episodes=self._episodes.all(),
+            unseen=(*self._unseen, *self._trouble),
         )
 
-    def _tail(self, topic: str, group: str, most: int | None) -> TopicTail | None:
-        """None where there is no such topic."""
+    def _tail(self, what: str, topic: str, needed: Rights, most: int | None) -> TopicTail | None:
+        """None where there is no such topic, or it may not be read, which is noted."""
+        settings = self._settings
+        if missing := missing_rights(admin_config(settings), needed):
+            self._unseen.append(f"{what}: {lacking(missing).message}")
+            return None
         try:
-            return self._stack.enter_context(TopicTail(self._settings, topic, group, most=most))
+            return self._stack.enter_context(TopicTail(settings, topic, looking_group(settings, "top"), most=most))
         except ConfigurationError:
             return None
 
@@ -89,10 +108,19 @@ class Watcher:
             for row in range(len(batch)):
                 letter = letter_of(batch.record(row))
                 self._letters.add(letter.timestamp_ms, letter.stage, letter.reason)
+        try:
+            self._read_alerts()
+        except SchemaUnavailable as error:
+            self._trouble = [f"drift: {error.message}"]
+        else:
+            self._trouble = []
+
+    def _read_alerts(self) -> None:
+        """What could not be read for want of its schema is read again, from the first alert of the turn on."""
         for batch in self._alerts_tail.new() if self._alerts_tail else ():
             for value in batch.values.to_list():
                 with contextlib.suppress(Unreadable):  # somebody else's record is no alert
-                    self._episodes.add(self._schemas.read(value or b""))
+                    self._episodes.add(self._schemas.read(value))
 
 
 def show_once(settings: Settings, metrics: Sequence[str], interval_seconds: float, *, json_lines: bool) -> None:

@@ -52,6 +52,7 @@ class Snapshot:
     """``behind_seconds``: how long the lag takes at this rate; None: no rate is known, or nothing moves.
 
     ``latency_seconds``: below these the median and the 99th percentile of batches were out; None without metrics.
+    ``unseen``: what we may not see, and why.
     """
 
     group: str
@@ -65,6 +66,7 @@ class Snapshot:
     partitions: tuple[PartitionRow, ...]
     dead_letters: tuple[DeadLetters, ...] = ()
     episodes: tuple[OpenEpisode, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def rows_of(now: GroupLook, before: GroupLook | None, seconds: float) -> tuple[PartitionRow, ...]:

@@ -33,6 +33,8 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         if rows:
             yield tabbed(columns)
             yield from map(tabbed, rows)
+    for what in snapshot.unseen:
+        yield f"not shown: {what}"
 
 
 def headline(snapshot: Snapshot) -> str:
@@ -51,6 +53,7 @@ def picture(snapshot: Snapshot, trouble: str = "") -> RenderableType:
     parts: list[RenderableType] = [Text(headline(snapshot), style="bold")]
     if trouble:
         parts.append(Text(trouble, style="bold red"))
+    parts += [Text(f"not shown: {what}", style="yellow") for what in snapshot.unseen]
     parts += [Text(), _table(PARTITIONS, partitions, {4: "cyan", 6: "bold red"})]
     count = sum(one.count for one in snapshot.dead_letters)
     parts += [Text(), Text(f"{count:,} dead letters in the last {REMEMBERED_MINUTES} minutes", style="dim")]

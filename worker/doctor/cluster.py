@@ -24,7 +24,7 @@ def judge_cluster(facts: ClusterFacts, settings: Settings) -> Iterator[Finding]:
     yield ok(CHECK, f"{count} {'broker' if count == 1 else 'brokers'} ({', '.join(facts.brokers[:3])}){kind}")
     yield from _abilities(facts.apis, settings)
     if facts.settings is None:
-        fix = "allow DESCRIBE_CONFIGS on the cluster to have them checked"
+        fix = "allow DESCRIBE_CONFIGS on cluster kafka-cluster to have them checked"
         yield warning(CHECK, "the brokers' settings may not be read, so they were not checked", fix)
     else:
         yield from _limits(facts.settings, settings)

@@ -34,11 +34,9 @@ def judge_permissions(
 
 def _topic(topic: Wanted, found: TopicFacts | None) -> Iterator[Finding]:
     if found is None:
-        yield error(
-            CHECK,
-            f"{topic.name} ({topic.role}) may not even be described",
-            _fix(topic, topic.operations or topic.monitor),
-        )
+        hidden = error if topic.operations else warning
+        text = f"{topic.name} ({topic.role}) may not even be described"
+        yield hidden(CHECK, text, _fix(topic, topic.operations or topic.monitor))
         return
     if lacking := _lacking(topic.operations, found.operations):
         yield error(CHECK, f"the worker may not {_verbs(lacking)} {topic.name} ({topic.role})", _fix(topic, lacking))

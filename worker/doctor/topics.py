@@ -115,7 +115,7 @@ def _settings(topic: Wanted, found: TopicFacts, source: TopicFacts | None) -> It
         yield warning(
             CHECK,
             f"{topic.name}: its settings may not be read, so they were not checked",
-            "allow DESCRIBE_CONFIGS on it",
+            f"allow DESCRIBE_CONFIGS on topic {topic.name}",
         )
         return
     policy = found.settings.get("cleanup.policy", "delete")

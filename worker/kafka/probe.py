@@ -19,6 +19,8 @@ from confluent_kafka.cimpl import NewTopic
 from worker.errors import ConfigurationError, TransportError
 from worker.kafka.config import admin_config, consumer_config, producer_config
 from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.needed_rights import looking_group
+from worker.kafka.rights import WRITE, Right, lacking
 from worker.kafka.topics import partition_counts
 from worker.settings import Settings
 
@@ -80,7 +82,7 @@ def probe(settings: Settings, topic: str) -> Probed:
 
 
 def _there_and_back(settings: Settings, topic: str) -> tuple[float, float | None]:
-    consumer = client(Consumer, consumer_config(settings) | {"group.id": f"{settings.kafka.group}.doctor"})
+    consumer = client(Consumer, consumer_config(settings) | {"group.id": looking_group(settings, "doctor")})
     try:
         producer, mark = _producer(settings), uuid.uuid4().bytes
         written: list[Message] = []
@@ -120,12 +122,15 @@ def _found(consumer: Consumer, mark: bytes) -> Message:
 def _producer(settings: Settings) -> Producer:
     """Of the delivery mode; with its transactions initialised."""
     transactional = settings.delivery.mode == "exactly-once"
-    config: dict[str, Any] = producer_config(settings, f"{settings.kafka.group}-doctor" if transactional else None)
+    transactional_id = f"{settings.kafka.group}-doctor"
+    config: dict[str, Any] = producer_config(settings, transactional_id if transactional else None)
     producer = client(Producer, config)
     if transactional:
         try:
             producer.init_transactions(TIMEOUT_SECONDS)
         except KafkaException as exception:
             error: KafkaError = error_of(exception)
+            if error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+                raise lacking([Right(WRITE, "transactional id", transactional_id)]) from None
             raise stopping("initialising transactions", error) from None
     return producer

@@ -1,12 +1,12 @@
-"""What the broker lets us do, asked before anything is consumed, so that every ACL that is missing is named at once.
+"""What the broker lets us do, asked before anything is read or written, so that every ACL that is missing is named at once.
 
 Found out one by one, each would cost a start, and some would show in mid-stream, as an aborted transaction. Brokers
-without an authoriser let everybody do everything, and say so. ``docs/security.md`` has the whole of it in a table.
+without an authoriser let everybody do everything, and say so. Who needs what, ``needed_rights`` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,82 +16,55 @@ from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # 
 from worker.errors import ConfigurationError, TransportError
 from worker.kafka.contact import FIRST_ANSWER_SECONDS, Contact, is_mock
 from worker.kafka.errors import NOT_ALLOWED, error_of
-from worker.kafka.pair_source import joiner_group
-from worker.kafka.sketch_source import monitor_group
-from worker.kafka.state_log import state_group
-from worker.settings import Settings
 
-Kind = Literal["topic", "group"]
+Kind = Literal["topic", "group", "transactional id", "cluster"]
 _ANYTHING = frozenset(AclOperation)
 READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
+CREATE, ALTER, DESCRIBE_CONFIGS = AclOperation.CREATE, AclOperation.ALTER, AclOperation.DESCRIBE_CONFIGS
+THE_CLUSTER = "kafka-cluster"  # Kafka's own name for it
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """READ and WRITE imply DESCRIBE, as the broker sees it."""
+    """READ, WRITE and ALTER imply DESCRIBE, as the broker sees it. ``prefixed``: for all names that begin so."""
 
     operation: AclOperation
     kind: Kind
     name: str
+    prefixed: bool = False
 
     def __str__(self) -> str:
         return f"{self.operation.name} on {self.kind} {self.name}"
 
 
-def worker_rights(settings: Settings, *, drift: bool) -> tuple[Right, ...]:
-    """Of ``run``, besides the transactional ids: the broker can only be asked by taking one."""
-    topics = settings.topics
-    outputs = (topics.predictions, topics.dead_letters, *([topics.drift_sketches] if drift else []))
-    return (
-        Right(READ, "topic", topics.input),
-        *(Right(WRITE, "topic", name) for name in outputs),
-        Right(READ, "group", settings.kafka.group),
-    )
-
-
-def monitor_rights(settings: Settings) -> tuple[Right, ...]:
-    """Of ``monitor``, likewise."""
-    topics, group, labels = settings.topics, settings.kafka.group, settings.labels.enabled
-    written = (topics.drift_reports, topics.drift_alerts, topics.drift_state)
-    of_labels = (
-        Right(WRITE, "topic", topics.quality_reports),
-        *(Right(DESCRIBE, "topic", name) for name in (topics.predictions, topics.labels)),
-        Right(DESCRIBE, "group", joiner_group(group)),
-    )
-    return (
-        *(Right(READ, "topic", name) for name in (topics.input, topics.drift_sketches, topics.drift_state)),
-        *(Right(WRITE, "topic", name) for name in written),
-        Right(READ, "group", monitor_group(group)),
-        *(Right(DESCRIBE, "group", name) for name in (group, state_group(group))),
-        *(of_labels if labels else ()),
-    )
-
-
-def joiner_rights(settings: Settings) -> tuple[Right, ...]:
-    """Of ``join``, likewise."""
-    topics = settings.topics
-    return (
-        *(Right(READ, "topic", name) for name in (topics.predictions, topics.labels)),
-        Right(DESCRIBE, "topic", topics.input),
-        Right(WRITE, "topic", topics.drift_sketches),
-        Right(READ, "group", joiner_group(settings.kafka.group)),
-    )
-
-
 def check_rights(config: Mapping[str, Any], rights: Iterable[Right]) -> None:
     """Raises ConfigurationError with every right that we lack, and where the broker refuses us; TransportError."""
+    if missing := missing_rights(config, rights):
+        raise lacking(missing)
+
+
+def missing_rights(config: Mapping[str, Any], rights: Iterable[Right]) -> list[Right]:
+    """Those of topics and groups that we lack; of others, and of topics that don't exist, nobody can be asked.
+
+    Raises ConfigurationError where the broker refuses us, and TransportError.
+    """
     contact, wanted = Contact(config), tuple(rights)
     if is_mock(contact.cluster()):
-        return
+        return []
     granted = _granted(contact, "topic", wanted) | _granted(contact, "group", wanted)
-    lacking = [right for right in wanted if right.operation not in granted.get((right.kind, right.name), _ANYTHING)]
-    if lacking:
-        raise ConfigurationError([f"no ACL grants {right}" for right in lacking], hint=_way_out(lacking[0]))
+    return [right for right in wanted if right.operation not in granted.get((right.kind, right.name), _ANYTHING)]
+
+
+def lacking(rights: Sequence[Right]) -> ConfigurationError:
+    """The error that names them (at least one)."""
+    return ConfigurationError([f"no ACL grants {right}" for right in rights], hint=_way_out(rights[0]))
 
 
 def _granted(contact: Contact, kind: Kind, rights: Iterable[Right]) -> dict[tuple[Kind, str], frozenset[AclOperation]]:
     """What we may do with each; nothing at all is an empty set, and what the broker does not tell is left out."""
     names = sorted({right.name for right in rights if right.kind == kind})
+    if not names:
+        return {}
     options: dict[str, Any] = {"include_authorized_operations": True, "request_timeout": FIRST_ANSWER_SECONDS}
     if kind == "topic":
         futures = contact.admin.describe_topics(TopicCollection(names), **options)
@@ -116,7 +89,12 @@ def _granted(contact: Contact, kind: Kind, rights: Iterable[Right]) -> dict[tupl
 
 
 def _way_out(right: Right) -> str:
+    operation = right.operation.name.replace("_", " ").title().replace(" ", "")
+    resource = {
+        "transactional id": "--transactional-id GROUP- --resource-pattern-type prefixed",
+        "cluster": "--cluster",
+    }.get(right.kind, f"--{right.kind} {right.name}")
     return (
-        f"kafka-acls.sh --add --allow-principal User:NAME --operation {right.operation.name.capitalize()} "
-        f"--{right.kind} {right.name}; docs/security.md lists all that are needed"
+        f"kafka-acls.sh --add --allow-principal User:NAME --operation {operation} {resource}; "
+        "docs/security.md lists all that are needed"
     )

@@ -7,18 +7,21 @@ has one order for all workers: its topics need one partition, and only their fir
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # public, but not re-exported by name
+from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource  # type: ignore[attr-defined]  # public, but not re-exported by name
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from worker.errors import ConfigurationError, TransportError
 from worker.kafka.contact import FIRST_ANSWER_SECONDS, Contact, is_mock
-from worker.kafka.errors import client, error_of, stopping
+from worker.kafka.errors import NOT_ALLOWED, client, error_of
+from worker.kafka.rights import Right, lacking
 from worker.settings import Topics
 
 CREATE = "prediction-worker topics create"
+Result = TypeVar("Result")
 LETTER_ROOM_BYTES = 65_536  # the headers that a dead letter may have: its own, and those kept of its record
 
 
@@ -36,13 +39,15 @@ def partition_counts(config: Mapping[str, Any], topics: Iterable[str]) -> dict[s
 def _check_absent(contact: Contact, names: list[str]) -> None:
     """Whether they are not there, or not shown to us: then ConfigurationError is raised."""
     futures = contact.admin.describe_topics(TopicCollection(names), request_timeout=FIRST_ANSWER_SECONDS)
+    hidden = []
     for name, future in futures.items():
         try:
             contact.result(future)
         except KafkaException as exception:
-            error = error_of(exception)
-            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                raise stopping(f"looking at topic {name}", error) from None
+            if error_of(exception).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                hidden.append(Right(AclOperation.DESCRIBE, "topic", name))
+    if hidden:
+        raise lacking(hidden)
 
 
 def needed_topics(topics: Topics, *, drift: bool) -> tuple[str, ...]:
@@ -150,19 +155,29 @@ def create_topics(
     wanted = dict.fromkeys(flow, counts.get(topics.input, partitions)) | dict.fromkeys(single, 1)
     admin = client(AdminClient, config)
     done = []
-    try:
-        for name, count in wanted.items():
-            if name not in counts:
-                settings = _settings(admin, name, topics)
-                new = NewTopic(name, num_partitions=count, replication_factor=replication, config=settings)
-                admin.create_topics([new])[name].result()
-                done.append(f"created {name} with {_partitions(count)}")
-            elif counts[name] < count:
-                admin.create_partitions([NewPartitions(name, count)])[name].result()
-                done.append(f"raised {name} from {counts[name]} to {_partitions(count)}")
-    except KafkaException as error:
-        raise TransportError(f"topics could not be created: {error_of(error).str()}") from None
+    for name, count in wanted.items():
+        if name not in counts:
+            settings = _settings(admin, name, topics)
+            new = NewTopic(name, num_partitions=count, replication_factor=replication, config=settings)
+            _result(admin.create_topics([new])[name], Right(AclOperation.CREATE, "topic", name))
+            done.append(f"created {name} with {_partitions(count)}")
+        elif counts[name] < count:
+            _result(
+                admin.create_partitions([NewPartitions(name, count)])[name], Right(AclOperation.ALTER, "topic", name)
+            )
+            done.append(f"raised {name} from {counts[name]} to {_partitions(count)}")
     return done
+
+
+def _result(future: Future[Result], needed: Right) -> Result:
+    """Raises ConfigurationError where we lack what is needed, and TransportError."""
+    try:
+        return future.result()
+    except KafkaException as exception:
+        error = error_of(exception)
+        if error.code() in NOT_ALLOWED:
+            raise lacking([needed]) from None
+        raise TransportError(f"topics could not be created: {error.str()}") from None
 
 
 def _settings(admin: AdminClient, name: str, topics: Topics) -> dict[str, str]:
@@ -174,7 +189,9 @@ def _settings(admin: AdminClient, name: str, topics: Topics) -> dict[str, str]:
 
 def _record_limit(admin: AdminClient, topic: str) -> int:
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    entries = admin.describe_configs([resource])[resource].result()
+    entries = _result(
+        admin.describe_configs([resource])[resource], Right(AclOperation.DESCRIBE_CONFIGS, "topic", topic)
+    )
     return int(entries["max.message.bytes"].value)
 
 

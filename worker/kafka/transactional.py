@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as Position
 
-from worker.errors import ConfigurationError, DeliveryAborted, TransportError
+from worker.errors import DeliveryAborted, TransportError
 from worker.kafka.errors import client, error_of, refused_for_good, stopping
 from worker.kafka.native.library import Library, handle_of
 from worker.kafka.native.outbox import Outbox
+from worker.kafka.rights import WRITE, Right, lacking
 from worker.kafka.watchdog import Watchdog
 from worker.ports import Clock
 from worker.records import Committable, OutgoingBatch
@@ -66,11 +67,7 @@ class TransactionalSink:
             except KafkaException as exception:
                 error = error_of(exception)
                 if error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-                    raise ConfigurationError(
-                        f"no ACL grants WRITE on transactional id {transactional_id}",
-                        hint="kafka-acls.sh --add --allow-principal User:NAME --operation Write --transactional-id GROUP- "
-                        "--resource-pattern-type prefixed; docs/security.md lists all that are needed",
-                    ) from None
+                    raise lacking([Right(WRITE, "transactional id", transactional_id)]) from None
                 if not error.retriable() or clock.monotonic() >= deadline:
                     raise stopping("init_transactions", error) from None
                 _LOG.warning("init_transactions: %s; trying again", error.str())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,20 +27,34 @@ class OutputTopics:
 
 
 class OutputEncoder:
-    """By the texts of ``drift_report.avsc``, ``drift_alert.avsc`` and ``quality_report.avsc``."""
+    """By the texts of ``drift_report.avsc``, ``drift_alert.avsc`` and ``quality_report.avsc``.
 
-    def __init__(self, topics: OutputTopics, report_schema: str, alert_schema: str, quality_schema: str) -> None:
+    ``prefixes``: what a topic's values begin with; where there is none, they are in the single-object encoding.
+    """
+
+    def __init__(
+        self,
+        topics: OutputTopics,
+        report_schema: str,
+        alert_schema: str,
+        quality_schema: str,
+        *,
+        prefixes: Mapping[str, bytes | None] | None = None,
+    ) -> None:
         self._topics = topics
+        self._prefixes = prefixes or {}
         self._report = AnySchema.of(report_schema)
         self._alert = AnySchema.of(alert_schema)
         self._quality = AnySchema.of(quality_schema)
 
     def encode(self, outcome: Outcome, model: str, state: bytes) -> tuple[OutgoingBatch, ...]:
         """Everything of one transaction, in order. Keys: the model's name; of an alert, the episode's."""
-        topics, key = self._topics, model.encode()
-        reports = [(key, self._report.write(_plain(report))) for report in outcome.reports]
-        quality = [(key, self._quality.write(_plain(report))) for report in outcome.quality]
-        alerts = [(alert.episode.encode(), self._alert.write(_plain(alert))) for alert in outcome.alerts]
+        topics, key, prefix = self._topics, model.encode(), self._prefixes.get
+        reports = [(key, self._report.write(_plain(one), prefix(topics.reports))) for one in outcome.reports]
+        quality = [(key, self._quality.write(_plain(one), prefix(topics.quality))) for one in outcome.quality]
+        alerts = [
+            (one.episode.encode(), self._alert.write(_plain(one), prefix(topics.alerts))) for one in outcome.alerts
+        ]
         written = {topics.reports: reports, topics.quality: quality, topics.alerts: alerts}
         batches = [_batch(topic, records) for topic, records in written.items() if records]
         return (*batches, _batch(topics.state, [(key, state)]))

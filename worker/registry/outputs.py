@@ -23,8 +23,8 @@ def check_registry(settings: Registry) -> None:
         raise _useless(settings, answer)
 
 
-def prediction_prefix(settings: Registry, topic: str, schema_text: str) -> bytes | None:
-    """The bytes that predictions begin with; None: the single-object encoding's own.
+def output_prefix(settings: Registry, topic: str, name: str, schema_text: str) -> bytes | None:
+    """The bytes that a topic's values begin with, which are by the schema ``name``; None: the single-object encoding's own.
 
     The subject is the topic's, ``<topic>-value``. Raises ConfigurationError and TransportError.
     """
@@ -38,13 +38,13 @@ def prediction_prefix(settings: Registry, topic: str, schema_text: str) -> bytes
         return CONFLUENT_MARKER + schema_id.to_bytes(4, "big")
     if answer.error_code in NOT_FOUND:
         raise ConfigurationError(
-            f"the registry does not have schemas/prediction.avsc as {subject}",
+            f"the registry does not have schemas/{name}.avsc as {subject}",
             hint="register it there, or let the worker do it: registry.outputs = 'register'",
         )
     if answer.status in _REFUSED:
         raise ConfigurationError(
-            f"the registry refuses schemas/prediction.avsc as {subject} (HTTP {answer.status})",
-            hint="it is not compatible with what is registered there; name another topics.predictions",
+            f"the registry refuses schemas/{name}.avsc as {subject} (HTTP {answer.status})",
+            hint="it is not compatible with what is registered there; name another topic under [topics]",
         )
     raise _useless(settings, answer)
 

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
-from worker.avro.framing import GUID_BYTES, Schema, UnknownSchema
+from worker.avro.framing import GUID_BYTES, Schema, SchemaLookup, UnknownSchema
 from worker.avro.gate import WriterSchema, gate_writer
 from worker.avro.schema import SchemaRefused
 from worker.errors import SchemaUnavailable
-from worker.registry.files import SchemaFiles
 from worker.registry.http import Answer
 
 MOST_SCHEMAS = 256
@@ -60,7 +59,7 @@ class Breaker:
 class RegistrySchemas:
     """Looks writer schemas up: ids and GUIDs in the registry, fingerprints in files. ``get`` asks for a path."""
 
-    def __init__(self, files: SchemaFiles, get: Callable[[str], Answer], now: Callable[[], float]) -> None:
+    def __init__(self, files: SchemaLookup, get: Callable[[str], Answer], now: Callable[[], float]) -> None:
         self._files = files
         self._get = get
         self._now = now

@@ -24,8 +24,9 @@ class Registry(Section):
     )
     outputs: Literal["single-object", "look-up", "register"] = Field(
         default="single-object",
-        description="How predictions name their schema: by its fingerprint, or by the id under which the registry has it "
-        "as <topic>-value ('look-up'), where the worker puts it at its start ('register').",
+        description="How predictions, drift and quality reports, and drift alerts name their schema: by its fingerprint, or by "
+        "the id under which the registry has it as <topic>-value ('look-up'), where worker and monitor put it at their start "
+        "('register').",
     )
     username: str = Field(default="", description="For basic authentication, with a password.")
     password: str = Field(default="", description="'env:NAME' or 'file:PATH' reads it.")

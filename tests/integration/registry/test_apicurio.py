@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 
 from tests.architecture.source import ROOT
 from tests.chaos.fleet import Fleet
+from tests.chaos.label_field import Cases, label_field, pack_cases
 from tests.component.worker_rig import LOAN, event
 from tests.conftest import MakeTopic
 from tests.integration.registry.apicurio import Apicurio, apicurio
@@ -80,24 +84,33 @@ class Field:
         self._official("produce", self.topic, "--schema", str(schema), given="\n".join(lines))
 
     def consumed(self, count: int) -> list[dict[str, Any]]:
-        lines = self._official("consume", f"{self.topic}.predictions", "--count", str(count)).splitlines()
-        return [json.loads(line) for line in lines]
+        return consumed(self.registry, self.kafka.bootstrap, f"{self.topic}.predictions", count)
 
     def predictions(self) -> int:
         return len(read_all(self.kafka.bootstrap, f"{self.topic}.predictions"))
 
     def _official(self, what: str, topic: str, *arguments: str, given: str = "") -> str:
-        where = ["--registry", self.registry.url, "--bootstrap", self.kafka.bootstrap, "--topic", topic]
-        done = subprocess.run(
-            [str(OFFICIAL), str(ROOT / "tests/integration/registry/official.py"), what, *where, *arguments],
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return official(self.registry, self.kafka.bootstrap, what, topic, *arguments, given=given)
+
+
+def official(registry: Apicurio, bootstrap: str, what: str, topic: str, *arguments: str, given: str = "") -> str:
+    where = ["--registry", registry.url, "--bootstrap", bootstrap, "--topic", topic]
+    done = subprocess.run(
+        [str(OFFICIAL), str(ROOT / "tests/integration/registry/official.py"), what, *where, *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def consumed(registry: Apicurio, bootstrap: str, topic: str, count: int) -> list[dict[str, Any]]:
+    """So many records of a topic, as the official client reads them."""
+    lines = official(registry, bootstrap, "consume", topic, "--count", str(count)).splitlines()
+    return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
@@ -145,3 +158,58 @@ def test_a_registry_that_stands_still(field: Field, registry: Apicurio) -> None:
         wait_until(lambda: field.predictions() == 2 * EACH or not worker.running, 60)
         assert fleet.stop(30) == [ExitCode.OK], worker.last_words()
     assert read_all(field.kafka.bootstrap, f"{field.topic}.dlq") == []
+
+
+def said(config: Path, *command: str) -> list[dict[str, Any]]:
+    """What a command prints as JSON, an object a line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *command, "--json", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_what_the_monitor_says(kafka: KafkaUnderTest, tmp_path: Path, registry: Apicurio) -> None:
+    """The official client reads reports and alerts by schemas that their subjects have; so do our own commands.
+
+    The labels are flipped from a moment on, so that there is an alert. Sketches and state need no registry.
+    """
+    pack_cases(tmp_path / "bundle")
+    cases = Cases.of(9_000, 2, minutes=18, flipped_from=7)
+    with label_field(kafka.bootstrap, tmp_path, tmp_path / "bundle", cases) as field:
+        with field.fleet.config.open("a") as settings:
+            settings.write(f'\n[registry]\nurl = "{registry.url}"\noutputs = "register"\n')
+        running = [start() for start in (field.joiner, field.monitor, field.worker)]
+        wait_until(lambda: bool(field.values("drift-alerts")) or not all(one.running for one in running), 120)
+        assert fleet_words(field.fleet) == ""
+        assert field.fleet.stop(30) == [ExitCode.OK] * 3
+        topics = {name: field.values(name) for name in ("drift-reports", "drift-alerts", "quality-reports")}
+        read = {
+            name: consumed(registry, kafka.bootstrap, f"{field.topic}.{name}", len(values))
+            for name, values in topics.items()
+        }
+        assert {one["model_name"] for records in read.values() for one in records} == {"cases"}
+        (alert, *_) = read["drift-alerts"]
+        assert (alert["series"], alert["event"]) == ("prediction.error", "opened")
+        with urllib.request.urlopen(f"{registry.url}/subjects", timeout=10) as answer:
+            subjects = set(json.load(answer))
+        assert {one for one in subjects if one.startswith(field.topic)} == {
+            f"{field.topic}.{name}-value" for name in ("predictions", *topics)
+        }
+        assert {value[:2] for value in field.values("drift-sketches")} == {b"\xc3\x01"}
+        kinds = Counter(one["kind"] for one in said(field.fleet.config, "drift", "report"))
+        assert (kinds["alert"], kinds["report"] > 0, kinds["quality"] > 0) == (len(topics["drift-alerts"]), True, True)
+        (shown,) = said(field.fleet.config, "top", "--once", "--interval", "0.2")
+        assert ([one["series"] for one in shown["episodes"]], shown["unseen"]) == (["prediction.error"], [])
+        inspected = said(field.fleet.config, "inspect", "--topic", f"{field.topic}.drift-alerts", "--values")
+        assert inspected[0]["framing"] == "confluent"
+        assert inspected[0]["values"]["series"] == "prediction.error"
+
+
+def fleet_words(fleet: Fleet) -> str:
+    """Of those that ended too soon."""
+    return "\n".join(one.last_words() for one in fleet.workers if not one.running)

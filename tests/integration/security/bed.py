@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,24 @@ from typer.testing import CliRunner
 
 from tests.component.worker_rig import LOAN, event, loan
 from tests.support.kafka import produce_all, read_all
-from tests.support.secured import AclOperation, Grant, ResourceType, SecuredKafka
+from tests.support.secured import Grant, ResourceType, SecuredKafka
 from worker.broker.topics import create_topics
 from worker.cli import app
 from worker.errors import WorkerError
+from worker.kafka.needed_rights import worker_rights
+from worker.kafka.rights import Right
 from worker.models import TrainingRows, pack
+from worker.settings import Settings, load_settings
 
 PASSWORD = "canary-Vd83-scram"  # what must be seen nowhere
 PLAIN_PASSWORD = "canary-Ke52-plain"
-TOPIC, GROUP, TRANSACTIONAL_ID = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
-READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
+OUTPUTS = ("predictions", "dlq", "drift-sketches", "drift-reports", "drift-alerts", "drift-state")
+_KINDS: dict[str, ResourceType] = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional id": ResourceType.TRANSACTIONAL_ID,
+    "cluster": ResourceType.BROKER,  # librdkafka's name for it
+}
 
 
 def pack_loans(to: Path) -> Path:
@@ -48,54 +57,9 @@ def pack_loans(to: Path) -> Path:
     return to
 
 
-def worker_grants(topic: str, group: str) -> dict[str, Grant]:
-    """What docs/security.md lists for a worker, by what an error says of the one that is missing."""
-    return {
-        f"READ on topic {topic}": Grant(READ, TOPIC, topic),
-        f"READ on group {group}": Grant(READ, GROUP, group),
-        f"WRITE on topic {topic}.predictions": Grant(WRITE, TOPIC, f"{topic}.predictions"),
-        f"WRITE on topic {topic}.dlq": Grant(WRITE, TOPIC, f"{topic}.dlq"),
-        f"WRITE on topic {topic}.drift-sketches": Grant(WRITE, TOPIC, f"{topic}.drift-sketches"),
-        "transactional id": Grant(WRITE, TRANSACTIONAL_ID, f"{group}-", prefixed=True),
-    }
-
-
-def monitor_grants(topic: str, group: str) -> dict[str, Grant]:
-    """Likewise, for a monitor."""
-    return {
-        f"READ on topic {topic}": Grant(READ, TOPIC, topic),
-        f"READ on topic {topic}.drift-sketches": Grant(READ, TOPIC, f"{topic}.drift-sketches"),
-        f"READ on topic {topic}.drift-state": Grant(READ, TOPIC, f"{topic}.drift-state"),
-        f"WRITE on topic {topic}.drift-state": Grant(WRITE, TOPIC, f"{topic}.drift-state"),
-        f"WRITE on topic {topic}.drift-reports": Grant(WRITE, TOPIC, f"{topic}.drift-reports"),
-        f"WRITE on topic {topic}.drift-alerts": Grant(WRITE, TOPIC, f"{topic}.drift-alerts"),
-        f"READ on group {group}-drift": Grant(READ, GROUP, f"{group}-drift"),
-        f"DESCRIBE on group {group}": Grant(DESCRIBE, GROUP, group),
-        f"DESCRIBE on group {group}.drift-state": Grant(DESCRIBE, GROUP, f"{group}.drift-state"),
-        "transactional id": Grant(WRITE, TRANSACTIONAL_ID, f"{group}-drift-", prefixed=True),
-    }
-
-
-def joiner_grants(topic: str, group: str) -> dict[str, Grant]:
-    """Likewise, for a joiner of labels."""
-    return {
-        f"READ on topic {topic}.predictions": Grant(READ, TOPIC, f"{topic}.predictions"),
-        f"READ on topic {topic}.labels": Grant(READ, TOPIC, f"{topic}.labels"),
-        f"DESCRIBE on topic {topic}": Grant(DESCRIBE, TOPIC, topic),
-        f"WRITE on topic {topic}.drift-sketches": Grant(WRITE, TOPIC, f"{topic}.drift-sketches"),
-        f"READ on group {group}-labels": Grant(READ, GROUP, f"{group}-labels"),
-        "transactional id": Grant(WRITE, TRANSACTIONAL_ID, f"{group}-labels-", prefixed=True),
-    }
-
-
-def labels_grants(topic: str, group: str) -> dict[str, Grant]:
-    """What a monitor needs besides where there are labels."""
-    return {
-        f"WRITE on topic {topic}.quality-reports": Grant(WRITE, TOPIC, f"{topic}.quality-reports"),
-        f"DESCRIBE on topic {topic}.predictions": Grant(DESCRIBE, TOPIC, f"{topic}.predictions"),
-        f"DESCRIBE on topic {topic}.labels": Grant(DESCRIBE, TOPIC, f"{topic}.labels"),
-        f"DESCRIBE on group {group}-labels": Grant(DESCRIBE, GROUP, f"{group}-labels"),
-    }
+def grants_of(rights: Iterable[Right]) -> dict[str, Grant]:
+    """ACLs, by what an error says of the one that is missing."""
+    return {str(right): Grant(right.operation, _KINDS[right.kind], right.name, right.prefixed) for right in rights}
 
 
 @dataclass
@@ -113,8 +77,9 @@ class Bed:
     topic: str = field(default_factory=lambda: f"loans-{uuid.uuid4().hex[:8]}")
 
     def __post_init__(self) -> None:
-        outputs = ("", ".predictions", ".dlq", ".drift-sketches", ".drift-reports", ".drift-alerts", ".drift-state")
-        create_topics(self.kafka.bootstrap, {f"{self.topic}{suffix}": 1 for suffix in outputs})
+        create_topics(self.kafka.bootstrap, {f"{self.topic}.drift-state": 1}, {"cleanup.policy": "compact"})
+        others = (self.topic, *(f"{self.topic}.{name}" for name in OUTPUTS))
+        create_topics(self.kafka.bootstrap, dict.fromkeys(others, 1))
 
     @property
     def group(self) -> str:
@@ -146,6 +111,9 @@ class Bed:
         records = [event(loan(number), key=str(number).encode()) for number in range(first, first + count)]
         produce_all(self.kafka.bootstrap, self.topic, records)
 
+    def worker_grants(self) -> dict[str, Grant]:
+        return grants_of(worker_rights(self.read_settings, drift=True))
+
     def predictions(self) -> int:
         return len(read_all(self.kafka.bootstrap, f"{self.topic}.predictions"))
 
@@ -162,15 +130,23 @@ class Bed:
         )
         return done.returncode, done.stdout + done.stderr
 
+    @property
+    def read_settings(self) -> Settings:
+        return load_settings(self.config, {})
+
     def checked(self) -> tuple[int, str]:
-        """Exit code and what is printed by ``config check``, in this process: it asks all that a start asks."""
-        result = CliRunner().invoke(app, ["config", "check", "--config", str(self.config)])
+        """Exit code and what is printed by ``config check``: it asks all that a start asks."""
+        return self.ran("config", "check")
+
+    def ran(self, *command: str) -> tuple[int, str]:
+        """As ``says``, in this process."""
+        result = CliRunner().invoke(app, [*command, "--config", str(self.config)])
         if isinstance(result.exception, WorkerError):
             error = result.exception
             problems = getattr(error, "problems", (error.message,))
             lines = [*(f"error: {problem}" for problem in problems), f"hint: {error.hint}"]
             return error.exit_code, "\n".join([result.output, *lines])
-        assert result.exception is None, result.exception
+        assert isinstance(result.exception, SystemExit | None), result.exception
         return result.exit_code, result.output
 
 
@@ -186,3 +162,13 @@ def scram(kafka: SecuredKafka, folder: Path, user: str) -> dict[str, str]:
         "sasl.password": f"file:{secret}",
         "ssl.ca.location": str(kafka.authority.ca),
     }
+
+
+def become(bed: Bed, role: str, grants: Mapping[str, Grant]) -> None:
+    """Another user, who has exactly these ACLs."""
+    user = f"{bed.user}-{role}"
+    folder = bed.folder / role
+    folder.mkdir()
+    bed.options, bed.user = scram(bed.kafka, folder, user), user
+    if grants:
+        bed.kafka.grant(user, grants.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.security.bed import PLAIN_PASSWORD, Bed, pack_loans, scram, worker_grants
+from tests.integration.security.bed import PLAIN_PASSWORD, Bed, pack_loans, scram
 from tests.support.brokers import no_kafka
 from tests.support.secured import SecuredKafka, secured_kafka
 from worker.broker import jars
@@ -41,5 +41,5 @@ def bed(tmp_path: Path, secured: SecuredKafka, loans_bundle: Path) -> Bed:
     user = f"worker-{tmp_path.name}"
     options = scram(secured, tmp_path, user)
     bed = Bed(tmp_path, secured, loans_bundle, options, secured.sasl, user)
-    secured.grant(user, worker_grants(bed.topic, bed.group).values())
+    secured.grant(user, bed.worker_grants().values())
     return bed

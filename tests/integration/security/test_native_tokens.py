@@ -8,9 +8,8 @@ import uuid
 import numpy as np
 import pytest
 
-from tests.integration.security.bed import WRITE
 from tests.support.kafka import read_all
-from tests.support.secured import Grant, ResourceType, SecuredKafka
+from tests.support.secured import AclOperation, Grant, ResourceType, SecuredKafka
 from tests.support.waiting import wait_until
 from worker.broker.topics import create_topics
 from worker.kafka.native.library import Library
@@ -25,7 +24,7 @@ def test_renewed_while_idle(secured: SecuredKafka, caplog: pytest.LogCaptureFixt
     """An idle producer's token is renewed in time, so that it still writes after several of its lifetimes."""
     topic = f"native-{uuid.uuid4().hex[:8]}"
     create_topics(secured.bootstrap, {topic: 1})
-    secured.grant("native", [Grant(WRITE, ResourceType.TOPIC, topic)])
+    secured.grant("native", [Grant(AclOperation.WRITE, ResourceType.TOPIC, topic)])
     config = {
         "bootstrap.servers": secured.unsigned,
         "security.protocol": "SASL_PLAINTEXT",

@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from tests.chaos.fleet import Fleet
-from tests.integration.security.bed import PASSWORD, PLAIN_PASSWORD, Bed, worker_grants
+from tests.integration.security.bed import PASSWORD, PLAIN_PASSWORD, Bed
 from tests.support.certificates import Authority
 from tests.support.secured import SecuredKafka
 from tests.support.waiting import wait_until
@@ -58,7 +58,7 @@ def make_bed(tmp_path: Path, secured: SecuredKafka, loans_bundle: Path) -> MakeB
         folder.mkdir()
         options, bootstrap, principal = options_of(kind, secured, folder)
         bed = Bed(folder, secured, loans_bundle, options, bootstrap, principal, mode)
-        secured.grant(principal, worker_grants(bed.topic, bed.group).values())
+        secured.grant(principal, bed.worker_grants().values())
         return bed
 
     return make

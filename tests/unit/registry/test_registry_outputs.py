@@ -1,4 +1,4 @@
-"""Under which id a registry has the predictions' schema, and what is said at the start where it does not."""
+"""Under which id a registry has the schema of an output, and what is said at the start where it does not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.registry import Fault, RegistryServer
 from worker.errors import ConfigurationError, TransportError
-from worker.registry.outputs import check_registry, prediction_prefix
+from worker.registry.outputs import check_registry, output_prefix
 from worker.settings import Registry
 
 SCHEMA = '{"type": "record", "name": "Prediction", "fields": []}'
@@ -19,22 +19,22 @@ def settings(registry: RegistryServer, outputs: str) -> Registry:
 
 def test_single_object(registry: RegistryServer) -> None:
     """Without being told to, predictions don't depend on the registry."""
-    assert prediction_prefix(settings(registry, "single-object"), "p", SCHEMA) is None
+    assert output_prefix(settings(registry, "single-object"), "p", "prediction", SCHEMA) is None
     assert not registry.asked
 
 
 def test_registered(registry: RegistryServer) -> None:
     """Registered under the topic's subject, once; from then on it can be looked up."""
     registry.register('"string"')
-    assert prediction_prefix(settings(registry, "register"), "a/b", SCHEMA) == b"\x00\x00\x00\x00\x02"
+    assert output_prefix(settings(registry, "register"), "a/b", "prediction", SCHEMA) == b"\x00\x00\x00\x00\x02"
     assert registry.subjects == {"a%2Fb-value": {SCHEMA: 2}}
-    assert prediction_prefix(settings(registry, "look-up"), "a/b", SCHEMA) == b"\x00\x00\x00\x00\x02"
+    assert output_prefix(settings(registry, "look-up"), "a/b", "prediction", SCHEMA) == b"\x00\x00\x00\x00\x02"
 
 
 def test_not_registered(registry: RegistryServer) -> None:
     """What is not there is named with its subject, and how to get it there."""
     with pytest.raises(ConfigurationError, match=r"does not have schemas/prediction\.avsc as p-value") as caught:
-        prediction_prefix(settings(registry, "look-up"), "p", SCHEMA)
+        output_prefix(settings(registry, "look-up"), "p", "prediction", SCHEMA)
     assert "registry.outputs = 'register'" in str(caught.value.hint)
 
 
@@ -43,7 +43,7 @@ def test_incompatible(registry: RegistryServer, status: int) -> None:
     """A registry that refuses the schema is not asked again."""
     registry.fault = status
     with pytest.raises(ConfigurationError, match=r"refuses schemas/prediction\.avsc as p-value"):
-        prediction_prefix(settings(registry, "register"), "p", SCHEMA)
+        output_prefix(settings(registry, "register"), "p", "prediction", SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_at_the_start(registry: RegistryServer, fault: Fault | int, error: type[
     """What has to be set right ends the start for good, what passes by itself for a restart."""
     check_registry(settings(registry, "look-up"))
     registry.fault = fault
-    for ask in (check_registry, lambda given: prediction_prefix(given, "p", SCHEMA)):
+    for ask in (check_registry, lambda given: output_prefix(given, "p", "prediction", SCHEMA)):
         with pytest.raises(error, match=says) as caught:
             ask(settings(registry, "look-up"))
         assert type(caught.value) is error
