@@ -24,7 +24,9 @@ def dashboards() -> dict[Path, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m observability.build", description="Write every dashboard.")
     parser.add_argument(
-        "--runbooks", metavar="URL", help="the address of docs/operations.md, for the links in the alerts; kept if not given"
+        "--runbooks",
+        metavar="URL",
+        help="the address of docs/operations.md, for the links in the alerts; kept if not given",
     )
     page = parser.parse_args().runbooks
     for path, text in dashboards().items():

@@ -86,7 +86,9 @@ def test_rules_ask_for_what_there_is() -> None:
     assert faults(expressions, known()) == {}
 
 
-@pytest.mark.parametrize("metric", c.WORKER_METRICS + c.MONITOR_METRICS + c.JOINER_METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric", c.WORKER_METRICS + c.MONITOR_METRICS + c.JOINER_METRICS, ids=lambda metric: metric.name
+)
 def test_every_metric_is_shown_and_its_renaming_noticed(metric: c.Metric) -> None:
     """Each metric of a worker, a monitor or a joiner is on a dashboard; under another name, some query would return nothing."""
     renamed = scraped(tuple(replace(m, name="renamed_total") if m is metric else m for m in c.CATALOGUE))

@@ -121,7 +121,9 @@ class PairsInMemory:
         return frozenset(p for p, log in logs.items() if self._at[p][0] >= log.stable_end)
 
     def _lag(self) -> dict[TopicPartition, int]:
-        places = {TopicPartition(t, p): at[i] for p, at in self._at.items() for i, t in enumerate((PREDICTIONS, LABELS))}
+        places = {
+            TopicPartition(t, p): at[i] for p, at in self._at.items() for i, t in enumerate((PREDICTIONS, LABELS))
+        }
         return {place: self._kafka.log(place).end - offset for place, offset in places.items()}
 
     def _records(self, topic: str, partition: int, first: int, end: int) -> list[Record]:

@@ -6,9 +6,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import typer
 from rich.console import Console
@@ -16,10 +16,11 @@ from rich.live import Live
 
 from worker.avro.any_record import KnownSchemas, Unreadable
 from worker.cli.texts import on_terminal
-from worker.cli.top_state import OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
+from worker.cli.top_state import LatestQuality, OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
 from worker.cli.top_views import as_json, lines, picture
 from worker.errors import ConfigurationError, TransportError
 from worker.kafka.group_watch import GroupLook, GroupWatch
+from worker.kafka.joiner_watch import JoinerWatch
 from worker.kafka.letters import letter_of
 from worker.kafka.tail import TopicTail
 from worker.settings import Settings
@@ -28,6 +29,7 @@ from worker.telemetry.scrape import Scraped, quantile, scrape
 
 # So many letters of each partition are read at the start; a topic full of them must not delay the first picture.
 _FIRST_LETTERS = 5_000
+_FIRST_REPORTS = 1_000
 
 
 class Watcher:
@@ -42,8 +44,11 @@ class Watcher:
         self._watch = self._stack.enter_context(GroupWatch(settings))
         self._letters_tail = self._tail(topics.dead_letters, group, _FIRST_LETTERS)
         self._alerts_tail = self._tail(topics.drift_alerts, group, None)
-        self._schemas = KnownSchemas([output_schema("drift_alert")])
-        self._letters, self._episodes = RecentLetters(), OpenEpisodes()
+        labels = settings.labels.enabled
+        self._quality_tail = self._tail(topics.quality_reports, group, _FIRST_REPORTS) if labels else None
+        self._joiners = self._joiner_watch() if labels else None
+        self._alert, self._report = (KnownSchemas([output_schema(name)]) for name in ("drift_alert", "quality_report"))
+        self._letters, self._episodes, self._quality = RecentLetters(), OpenEpisodes(), LatestQuality()
         self._before: tuple[float, GroupLook, Scraped | None] | None = None
 
     def __enter__(self) -> Self:
@@ -75,6 +80,8 @@ class Watcher:
             partitions=rows,
             dead_letters=self._letters.latest(int(time.time() * 1_000)),
             episodes=self._episodes.all(),
+            joiners=self._joiners.look() if self._joiners else None,
+            quality=self._quality.all(),
         )
 
     def _tail(self, topic: str, group: str, most: int | None) -> TopicTail | None:
@@ -84,15 +91,30 @@ class Watcher:
         except ConfigurationError:
             return None
 
+    def _joiner_watch(self) -> JoinerWatch | None:
+        """None where the topics are not there."""
+        try:
+            return self._stack.enter_context(JoinerWatch(self._settings))
+        except ConfigurationError:
+            return None
+
     def _read_tails(self) -> None:
         for batch in self._letters_tail.new() if self._letters_tail else ():
             for row in range(len(batch)):
                 letter = letter_of(batch.record(row))
                 self._letters.add(letter.timestamp_ms, letter.stage, letter.reason)
-        for batch in self._alerts_tail.new() if self._alerts_tail else ():
-            for value in batch.values.to_list():
-                with contextlib.suppress(Unreadable):  # somebody else's record is no alert
-                    self._episodes.add(self._schemas.read(value or b""))
+        for alert in _values(self._alerts_tail, self._alert):
+            self._episodes.add(alert)
+        for report in _values(self._quality_tail, self._report):
+            self._quality.add(report)
+
+
+def _values(tail: TopicTail | None, schemas: KnownSchemas) -> Iterator[Mapping[str, Any]]:
+    """What is new on a topic; what somebody else wrote there is passed over."""
+    for batch in tail.new() if tail else ():
+        for value in batch.values.to_list():
+            with contextlib.suppress(Unreadable):
+                yield schemas.read(value or b"")
 
 
 def show_once(settings: Settings, metrics: Sequence[str], interval_seconds: float, *, json_lines: bool) -> None:

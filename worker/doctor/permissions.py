@@ -32,7 +32,9 @@ def judge_permissions(
     for name, (process, group) in groups.items():
         if not group.allowed or (group.operations is not None and "READ" not in group.operations):
             level = level_for([process], started)
-            problems.append(level(CHECK, f"the {process}'s group {name} may not be joined", f"allow READ on group {name}"))
+            problems.append(
+                level(CHECK, f"the {process}'s group {name} may not be joined", f"allow READ on group {name}")
+            )
     told = [found.operations for found in facts.values() if found is not None]
     if problems:
         yield from problems

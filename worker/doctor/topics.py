@@ -96,7 +96,11 @@ def judge_topics(
         found = facts[topic.name]
         if found is None:
             continue
-        problems = [*_partitions(topic, found, source, started), *_replicas(found, brokers), *_settings(topic, found, source)]
+        problems = [
+            *_partitions(topic, found, source, started),
+            *_replicas(found, brokers),
+            *_settings(topic, found, source),
+        ]
         yield from problems or [ok(CHECK, _told(topic, found))]
 
 

@@ -80,7 +80,10 @@ def test_what_a_monitor_may_not() -> None:
 
 def test_what_a_joiner_may_not() -> None:
     """What a joiner alone lacks is a warning, and an error where `run` starts it; its group is one of these things."""
-    lacking: dict[str, Operations] = {"loans.labels": frozenset({"DESCRIBE"}), "loans.predictions": frozenset({"WRITE"})}
+    lacking: dict[str, Operations] = {
+        "loans.labels": frozenset({"DESCRIBE"}),
+        "loans.predictions": frozenset({"WRITE"}),
+    }
     found = permissions(lacking)
     assert levels(found) == [Level.WARNING, Level.WARNING]
     assert [finding.text for finding in found] == [
