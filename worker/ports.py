@@ -219,7 +219,8 @@ class Pairs:
     ``assigned``: partitions that have come to us, each with the labels' offset that is committed (-1: none) and the metadata
     beside it; nothing is read of them before ``start``. ``unassigned``: those that are ours no more. ``reached``: by
     partition the next offsets of predictions and labels, past transaction markers, too. ``ended``: of which there was no
-    further prediction to read when that was last heard. ``generation``: see ``Fetch``.
+    further prediction to read when that was last heard. ``generation``: see ``Fetch``. ``lag``: what is left to read, of both
+    topics; of one that is held, as of when it was last read.
     """
 
     assigned: Mapping[int, tuple[int, str]] = field(default_factory=dict)
@@ -229,6 +230,7 @@ class Pairs:
     reached: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     ended: frozenset[int] = frozenset()
     generation: object = None
+    lag: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 Offsets = tuple[int, int]

@@ -16,7 +16,7 @@ from observability.build.panels import SOURCE, AnyPanel
 
 TAG = "prediction-worker"
 JOB = 'job=~"$job"'
-"""The selector of every query: one Prometheus job is one consumer group, its drift monitor included."""
+"""The selector of every query: one Prometheus job is one consumer group, its drift monitor and joiners included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""What has drifted, how far, since when; and whether the monitor that says so is well itself."""
+"""What has drifted, how far, since when; whether predictions come true; and whether those who say so are well themselves."""
 
 from __future__ import annotations
 
+from observability.build import joiner
 from observability.build.board import JOB, Board, Section
 from observability.build.panels import GREEN, RED, YELLOW, Column, Query, figure, graph, listing
 
@@ -13,8 +14,9 @@ def board() -> Board:
     return Board(
         uid="drift",
         title="Drift and quality",
-        description="What has drifted, how far and since when; and whether the monitor that says so is well itself.",
-        sections=(_now(), _history(), _quality(), _monitor()),
+        description="What has drifted, how far and since when; whether predictions come true, where labels are joined; and "
+        "whether the monitor and the joiners that say so are well themselves.",
+        sections=(_now(), _history(), _quality(), _monitor(), joiner.section()),
     )
 
 
@@ -88,6 +90,14 @@ def _quality() -> Section:
     return Section(
         "Quality, where labels are joined",
         (
+            figure(
+                "Concept drift",
+                "Open episodes: labels say that the model is wrong more often than is tolerated.",
+                "none",
+                Query(f"sum(quality_open_episodes{{{JOB}}})"),
+                steps={1: RED},
+                height=8,
+            ),
             listing(
                 "Realised",
                 "Of the latest window whose labels have had their time.",
@@ -100,7 +110,7 @@ def _quality() -> Section:
                     Column("figure", "Figure"),
                     Column("Value", "Value", unit="none"),
                 ),
-                width=12,
+                width=10,
             ),
             listing(
                 "Estimated, without labels",
@@ -113,45 +123,54 @@ def _quality() -> Section:
                     Column("figure", "Figure"),
                     Column("Value", "Estimate", unit="none"),
                 ),
-                width=12,
+                width=10,
+            ),
+            graph(
+                "Realised and estimated",
+                "Accuracy and error rate by labels, the latest window of each version and variant; the estimate has none, and "
+                "is of a window that is a horizon younger.",
+                "percentunit",
+                Query(
+                    f'max by (version, variant, figure) (quality_realised{{figure=~"accuracy|error_rate", {JOB}}})',
+                    "{{figure}} {{version}} {{variant}}",
+                ),
+                Query(
+                    f'max by (version) (quality_estimated{{figure="accuracy", {JOB}}})',
+                    "accuracy {{version}}, estimated",
+                ),
+                top=1,
+            ),
+            graph(
+                "Score of concept drift",
+                "By version and variant; dashed: the threshold. Evidence adds up over windows until there is no doubt.",
+                "none",
+                Query(
+                    f'max by (version, series) (drift_score{{what="concept", {JOB}}})',
+                    "{{version}} {{series}}",
+                ),
+                steps={1: RED},
             ),
             figure(
                 "Predictions with a label",
                 "Share of the latest such window's predictions whose label came within the horizon.",
                 "percentunit",
                 Query(f"min(quality_labelled_ratio{{{JOB}}})"),
-                width=6,
+                width=8,
             ),
             figure(
                 "Latest such window ends",
                 "In event time; a horizon behind, by design.",
                 "dateTimeAsIso",
                 Query(f"max(quality_last_window_end_timestamp_seconds{{{JOB}}}) * 1000"),
-                width=6,
+                width=8,
             ),
             figure(
                 "Windows of quality closed",
                 "In the last hour.",
                 "none",
                 Query(f"sum(increase(quality_windows_closed_total{{{JOB}}}[1h]))"),
-                width=6,
+                width=8,
                 decimals=0,
-            ),
-            figure(
-                "Held for labels",
-                "Events whose prediction waits in the joiners' memory.",
-                "none",
-                Query(f"sum(labels_held_predictions{{{JOB}}})"),
-                width=6,
-                decimals=0,
-            ),
-            graph(
-                "Labels",
-                "By what became of them; where many are unmatched, the partitioner or the key is another than the input's.",
-                "cps",
-                Query(f"sum by (outcome) (rate(labels_total{{{JOB}}}{RATE}))", "{{outcome}}"),
-                width=24,
-                stacked=True,
             ),
         ),
     )

@@ -1,4 +1,6 @@
-"""The first thirty seconds: healthy? keeping up? what is refused, and why? has anything drifted? which model serves?"""
+"""The first thirty seconds: healthy? keeping up? what is refused, and why? has anything drifted? is the model right?
+which model serves?
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ def board() -> Board:
         uid="overview",
         title="Overview",
         description="The first thirty seconds: is it healthy, is it keeping up, what is refused and why, has anything "
-        "drifted, which model serves.",
-        sections=(_healthy(), _keeping_up(), _refused(), _drifted(), _serving()),
+        "drifted, is the model right, which model serves.",
+        sections=(_healthy(), _keeping_up(), _refused(), _drifted(), _right(), _serving()),
     )
 
 
@@ -42,7 +44,7 @@ def _healthy() -> Section:
             ),
             figure(
                 "Processes ready",
-                "Processes with a verified model and a subscribed consumer; monitors count, too.",
+                "Processes with a verified model and a subscribed consumer; monitors and joiners count, too.",
                 "none",
                 Query(f"sum(worker_ready{{{JOB}}})"),
                 steps={BELOW_ALL: RED, 1: GREEN},
@@ -211,6 +213,45 @@ def _drifted() -> Section:
                 ),
                 width=20,
                 steps={0.8: YELLOW, 1: RED},
+            ),
+        ),
+    )
+
+
+def _right() -> Section:
+    return Section(
+        "Is the model right? (where labels are joined)",
+        (
+            figure(
+                "Concept drift",
+                "Open episodes: labels say that the model is wrong more often than is tolerated.",
+                "none",
+                Query(f"sum(quality_open_episodes{{{JOB}}})"),
+                steps={1: RED},
+                height=8,
+            ),
+            figure(
+                "Predictions with a label",
+                "In the latest window whose labels have had their time; the least of all versions and variants.",
+                "percentunit",
+                Query(f"min(quality_labelled_ratio{{{JOB}}})"),
+                height=8,
+            ),
+            figure(
+                "Left to join",
+                "Predictions and labels that the joiners have not read yet.",
+                "short",
+                Query(f"sum(labels_lag_records{{{JOB}}})"),
+                height=8,
+            ),
+            graph(
+                "Wrong",
+                "Realised error rate of the latest window, by version and variant. It is a horizon behind, by design.",
+                "percentunit",
+                Query(
+                    f'max by (model, version, variant) (quality_realised{{figure="error_rate", {JOB}}})',
+                    "{{model}} {{version}} {{variant}}",
+                ),
             ),
         ),
     )

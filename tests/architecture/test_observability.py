@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from observability.build import runbooks
 from observability.build.__main__ import dashboards
 from tests.architecture.source import ROOT
 from tests.architecture.test_documents import anchors
@@ -85,9 +86,11 @@ def test_rules_ask_for_what_there_is() -> None:
     assert faults(expressions, known()) == {}
 
 
-@pytest.mark.parametrize("metric", c.WORKER_METRICS + c.MONITOR_METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric", c.WORKER_METRICS + c.MONITOR_METRICS + c.JOINER_METRICS, ids=lambda metric: metric.name
+)
 def test_every_metric_is_shown_and_its_renaming_noticed(metric: c.Metric) -> None:
-    """Each metric of a worker or a monitor is on a dashboard; under another name, some query would return nothing."""
+    """Each metric of a worker, a monitor or a joiner is on a dashboard; under another name, some query would return nothing."""
     renamed = scraped(tuple(replace(m, name="renamed_total") if m is metric else m for m in c.CATALOGUE))
     assert [name for name, board in BOARDS.items() if faults(queries(board), renamed)] != []
 
@@ -165,8 +168,21 @@ def test_alerts_have_a_runbook(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     notes = alert["annotations"]
     assert set(notes) == {"summary", "description", "runbook_url"}
-    assert notes["runbook_url"] == f"{RUNBOOK}#{alert['alert'].lower()}"
-    assert alert["alert"].lower() in anchors((ROOT / RUNBOOK).read_text("utf-8"))
+    page, _, section = notes["runbook_url"].partition("#")
+    assert section == alert["alert"].lower()
+    assert section in anchors((ROOT / RUNBOOK).read_text("utf-8"))
+    assert page == RUNBOOK or page.startswith(("https://", "http://"))
+
+
+def test_runbooks_have_one_address() -> None:
+    """The address that is given stands in every alert, nothing else changes, and the next one replaces it."""
+    text, page = runbooks.ALERTS.read_text("utf-8"), "https://git.example.org/ml/worker/blob/main/docs/operations.md"
+    changed = runbooks.linked(text, page)
+    (groups,) = yaml.safe_load(changed).values()
+    links = [rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]]
+    assert links == [f"{page}#{alert['alert'].lower()}" for alert in ALERTS]
+    (before,) = {alert["annotations"]["runbook_url"].partition("#")[0] for alert in ALERTS}
+    assert runbooks.linked(changed, before) == text
 
 
 @every_alert

@@ -59,6 +59,7 @@ class PairsInMemory:
                 reached={p: (at[0], at[1]) for p, at in self._at.items()},
                 ended=self._ended(),
                 generation=Generation(self._member, self._group.generation),
+                lag=self._lag(),
             )
 
     def beginning(self, partition: int) -> tuple[int, int]:
@@ -119,6 +120,12 @@ class PairsInMemory:
         logs = {p: self._kafka.log(TopicPartition(PREDICTIONS, p)) for p in self._at}
         return frozenset(p for p, log in logs.items() if self._at[p][0] >= log.stable_end)
 
+    def _lag(self) -> dict[TopicPartition, int]:
+        places = {
+            TopicPartition(t, p): at[i] for p, at in self._at.items() for i, t in enumerate((PREDICTIONS, LABELS))
+        }
+        return {place: self._kafka.log(place).end - offset for place, offset in places.items()}
+
     def _records(self, topic: str, partition: int, first: int, end: int) -> list[Record]:
         entries = self._kafka.log(TopicPartition(topic, partition)).entries(first, end)
         return [entry.record for entry in entries if entry.record is not None and entry.visible]
@@ -129,6 +136,8 @@ class Told:
     """Implements ``JoinerObserver``: keeps what it was told."""
 
     refusals: list[tuple[int, int]] = field(default_factory=list)
+    lag: dict[TopicPartition, int] = field(default_factory=dict)
+    records: int = 0
 
     def started(self) -> None: ...
 
@@ -139,7 +148,11 @@ class Told:
     def refused(self, predictions: int, labels: int) -> None:
         self.refusals.append((predictions, labels))
 
-    def joined(self, sketch: QualitySketch, held: int) -> None: ...
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        self.lag = dict(lag)
+
+    def joined(self, sketch: QualitySketch, held: int, records: int) -> None:
+        self.records += records
 
     def aborted(self, error: Exception) -> None: ...
 

@@ -135,7 +135,7 @@ class Told:
     def refused(self, offset: int, why: str) -> None:
         self.offsets.append(offset)
 
-    def judged(self, outcome: Outcome, episodes: int) -> None: ...
+    def judged(self, outcome: Outcome, episodes: int, concepts: int) -> None: ...
 
     def aborted(self, error: Exception) -> None:
         self.events.append("aborted")

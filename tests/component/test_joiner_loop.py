@@ -174,6 +174,19 @@ def test_the_offsets_reach_the_ends() -> None:
     assert {p: one.predictions.next for p, one in positions.items()} == {p: len(ours) for p, ours in said.items()}
 
 
+def test_the_lag_is_told_and_what_was_read() -> None:
+    """The observer is told what is left of both topics, until nothing is, and of each record that was read once."""
+    said, true = streams(1)
+    kafka, observer = broker(said, true), Told()
+    loop = loop_on(kafka, 0, random.Random(1), observer)
+    turns(loop, 2)  # the first is that in which the partitions come
+    everything = sum(map(len, said.values())) + sum(map(len, true.values()))
+    assert 0 < sum(observer.lag.values()) <= everything
+    turns(loop, 58)
+    assert set(observer.lag) == {TopicPartition(t, p) for t in (PREDICTIONS, LABELS) for p in range(PARTITIONS)}
+    assert (sum(observer.lag.values()), observer.records) == (0, everything)
+
+
 def test_what_is_no_label_is_passed_over() -> None:
     """Records that are no Avro, labels that are of no class or from the future: told, and joined to nothing."""
     said = {0: [Said(0, "e", 1_000, Predicted(1, 0.9))]}

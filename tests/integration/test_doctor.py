@@ -27,6 +27,7 @@ from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from worker.broker.apache import ApacheKafka
 from worker.broker.ports import free
+from worker.broker.topics import create_topics
 from worker.cli import app
 from worker.records import Record
 
@@ -146,6 +147,24 @@ def test_settings_that_are_wrong(patient: Patient) -> None:
     assert [finding["text"] for finding in found] == [
         "delivery.latency_target is not a setting; did you mean latency_target_ms?"
     ]
+
+
+def test_labels(patient: Patient) -> None:
+    """With labels the doctor looks at what a joiner needs, too: its settings, and a topic that others may have made."""
+    with (patient.folder / "worker.toml").open("a") as file:
+        file.write("[labels]\nhorizon_seconds = 60\njoiner = true\n")
+    create_topics(patient.bootstrap, {f"{patient.topic}.labels": 3})
+    patient.says("topics", "create")
+    (wrong,) = errors(patient.findings()[1])
+    assert wrong["text"].startswith(f"{patient.topic}.labels has 3 partitions, the input 2")
+    done = patient.says("doctor")
+    assert f"labels of {patient.topic}.labels are joined up to 60 s after their event" in done.stdout
+    assert f"{patient.topic}-worker-labels (joiners): nobody runs" in done.stdout
+    with (patient.folder / "worker.toml").open("a") as file:
+        file.write('label = "outcome"\n')
+    found = errors(patient.findings()[1])
+    assert [finding["check"] for finding in found] == ["labels", "topics"]
+    assert "labels.label names outcome" in found[0]["text"]
 
 
 def test_what_the_authoriser_denies(apache_kafka: ApacheKafka, tmp_path: Path) -> None:

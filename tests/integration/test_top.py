@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pty
@@ -16,16 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.conftest import MakeTopic
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from tests.support.waiting import wait_until
+from tests.unit.monitor.test_encoding import QUALITY
 from worker.avro.any_record import AnySchema
 from worker.broker.topics import create_topics
 from worker.kafka.config import consumer_config
+from worker.kafka.pair_source import KafkaPairSource
 from worker.pipeline.dead_letters import DeadLetterPolicy
+from worker.quality.position import Position, Way
 from worker.records import Reason, Record, RecordBatch, Refusal, Refusals, Stage
 from worker.settings import Settings, load_settings
 from worker.shipped import output_schema
@@ -132,6 +136,36 @@ def test_a_group_that_nobody_has_joined(config: Path) -> None:
     found = json.loads(says(config, "--once", "--json"))
     assert (found["members"], found["lag"]) == (0, 100)
     assert {row["host"] for row in found["partitions"]} == {""}
+
+
+def test_labels(config: Path) -> None:
+    """With labels there are the joiners, what they have left to read of both topics, and the latest realised quality."""
+    with config.open("a", encoding="utf-8") as file:
+        file.write("[labels]\nhorizon_seconds = 60\n")
+    settings = load_settings(config, {})
+    bootstrap, topics = settings.kafka.bootstrap, settings.topics
+    assert json.loads(says(config, "--once", "--json"))["joiners"] is None
+    create_topics(bootstrap, {topics.predictions: 2, topics.labels: 2, topics.quality_reports: 1})
+    produce_all(bootstrap, topics.predictions, [Record("", i % 2, 0, 0, None, b"p") for i in range(60)])
+    produce_all(bootstrap, topics.labels, [Record("", i % 2, 0, 0, None, b"l") for i in range(20)])
+    report = AnySchema.of(output_schema("quality_report")).write(dataclasses.asdict(QUALITY))
+    produce_all(bootstrap, topics.quality_reports, [Record("", 0, 0, 0, b"k", value) for value in (b"none", report)])
+    found = json.loads(says(config, "--once", "--json"))
+    joiners = found["joiners"]
+    assert joiners["group"] == f"{topics.input}-worker-labels"
+    assert (joiners["members"], joiners["predictions_lag"], joiners["labels_lag"]) == (0, 60, 20)
+    assert [(row["model"], row["score"], row["drifted"]) for row in found["quality"]] == [("m 1.0.0", 2.0, True)]
+    joiner = KafkaPairSource(settings)
+    try:
+        wait_until(lambda: len(joiner.poll(0.1).assigned) == 2, 30)
+        consumer = joiner._labels.consumer
+        at = Position(Way(20, 0), Way(4, 0)).text()
+        committed = TopicPartition(topics.labels, 0, 4, metadata=at)
+        consumer.commit(offsets=[committed], asynchronous=False)
+        found = json.loads(says(config, "--once", "--json"))
+    finally:
+        joiner.close()
+    assert found["joiners"] == joiners | {"state": "stable", "members": 1, "predictions_lag": 40, "labels_lag": 16}
 
 
 class Screen:

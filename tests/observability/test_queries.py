@@ -1,4 +1,4 @@
-"""Every query has an answer: on a real Prometheus, of real workers and a monitor, with dead letters and drift."""
+"""Every query has an answer: on a real Prometheus, of real workers, a monitor and a joiner, with dead letters, drift and labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VARIABLES = {"$__rate_interval": "5s", "$__range": "1m", "$job": ".+"}
 
 @pytest.fixture(scope="module")
 def scraped(at_length: None, program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """After ten months of flights through two workers and a monitor, while they are still running."""
+    """After ten months of flights through two workers, a monitor and a joiner, while they are still running."""
     server, folder = program("prometheus"), tmp_path_factory.mktemp("observability")
     stage.pack_bundle(folder)
     with ApacheKafka() as broker:
@@ -39,6 +39,7 @@ def scraped(at_length: None, program: Program, tmp_path_factory: pytest.TempPath
                 wait_until(lambda: (found.value("sum(worker_records_consumed_total)") or 0) == FLIGHTS, FLOW_SECONDS)
                 wait_until(lambda: bool(found.value('ALERTS{alertname="PredictionDriftOpen"}')), FLOW_SECONDS)
                 wait_until(lambda: bool(found.value("sum(quality_windows_closed_total)")), FLOW_SECONDS)
+                wait_until(lambda: found.value("sum(labels_lag_records)") == 0, FLOW_SECONDS)
             assert workers.poll() is None
             yield found
 

@@ -14,13 +14,13 @@ import promql_parser as promql
 
 from worker.drift.outcome import EpisodeEvent, Severity
 from worker.records import Reason, Stage
-from worker.telemetry.catalogue import CATALOGUE, BatchOutcome, Metric, MetricKind, TimedStage
+from worker.telemetry.catalogue import CATALOGUE, BatchOutcome, LabelOutcome, Metric, MetricKind, TimedStage
 
 TARGET = frozenset({"job", "instance"})
 """The labels that Prometheus itself gives to whatever it scrapes."""
 OWN = {"up": TARGET, "ALERTS": TARGET | {"alertname", "alertstate", "severity"}}
 VALUES: Mapping[str, frozenset[str]] = {
-    "outcome": frozenset(BatchOutcome),
+    "outcome": frozenset(BatchOutcome) | frozenset(LabelOutcome),
     "stage": frozenset(Stage) | frozenset(TimedStage),
     "reason": frozenset(Reason),
     "event": frozenset(get_args(EpisodeEvent)),

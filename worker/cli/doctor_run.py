@@ -6,26 +6,27 @@ import logging
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from worker import __version__, bootstrap
+from worker import __version__, bootstrap, bootstrap_quality
 from worker.cli.options import settings_from
 from worker.cli.verdicts import Judge
 from worker.doctor import Finding
 from worker.doctor.clock import judge_clock, judge_newest
 from worker.doctor.cluster import judge_cluster
-from worker.doctor.findings import of_error, ok, warning
-from worker.doctor.group import judge_group
+from worker.doctor.findings import error, of_error, ok, warning
+from worker.doctor.group import judge_group, judge_joiners
 from worker.doctor.permissions import judge_permissions
 from worker.doctor.port import judge_port
 from worker.doctor.records import judge_records
-from worker.doctor.topics import judge_topics, wanted_topics
+from worker.doctor.topics import Process, judge_topics, wanted_topics
 from worker.errors import WorkerError
 from worker.kafka.config import admin_config
-from worker.kafka.facts import BrokerFacts, client_version
+from worker.kafka.facts import BrokerFacts, GroupFacts, client_version
 from worker.kafka.needed_rights import looking_group, records_rights
+from worker.kafka.pair_source import joiner_group
 from worker.kafka.probe import probe, try_transaction
 from worker.kafka.resume import stopped_partitions
 from worker.kafka.rights import lacking, missing_rights
@@ -46,7 +47,7 @@ def examine(config: Path | None, probe_topic: str | None, records: int) -> Itera
         yield from of_error("settings", problem)
         return
     yield ok("settings", f"group {settings.kafka.group} reads {settings.topics.input}, {settings.delivery.mode}")
-    drift = settings.drift.enabled is not False
+    drift, kept = settings.drift.enabled is not False, settings.labels.horizon_seconds
     try:
         prepared = bootstrap.prepare(settings)
     except WorkerError as problem:
@@ -57,29 +58,65 @@ def examine(config: Path | None, probe_topic: str | None, records: int) -> Itera
         yield ok("model", f"{model.name} {model.version} is intact, the schema feeds it, its golden rows agree")
         for text in prepared.warnings:
             yield warning("model", text, "see docs/model-bundle.md")
+        if settings.labels.enabled:
+            rules = yield from _labels(settings, drift=drift)
+            kept = sum(rules) if rules else kept
     yield from judge_port(settings.telemetry.host, settings.telemetry.port)
     yield from _guarded("registry", _registry(settings))
-    yield from _guarded("broker", _broker(settings, probe_topic, records, drift=drift))
+    yield from _guarded("broker", _broker(settings, probe_topic, records, drift=drift, kept=kept))
 
 
-def _broker(settings: Settings, probe_topic: str | None, records: int, *, drift: bool) -> Iterator[Finding]:
+def _labels(settings: Settings, *, drift: bool) -> Generator[Finding, None, tuple[int, int] | None]:
+    """What a joiner makes of bundle and settings; for how long it needs a record: the horizon, and a grace."""
+    try:
+        prepared = bootstrap_quality.prepare_joiner(settings)
+    except WorkerError as problem:
+        yield from of_error("labels", problem)
+        return None
+    if not drift:
+        fix = "leave drift.enabled out, or labels.horizon_seconds"
+        yield error("labels", "labels are joined for the monitor, and there is none where drift.enabled is false", fix)
+        return None
+    _, horizon, grace = prepared.setting.rules_seconds
+    yield ok(
+        "labels",
+        f"labels of {settings.topics.labels} are joined up to {horizon:,} s after their event; windows of quality close "
+        f"{grace:,} s later",
+    )
+    return horizon, grace
+
+
+def _broker(
+    settings: Settings, probe_topic: str | None, records: int, *, drift: bool, kept: int | None
+) -> Iterator[Finding]:
     facts = BrokerFacts(settings)
     cluster = facts.cluster()
     yield from judge_cluster(cluster, settings)
-    wanted = wanted_topics(settings.topics, drift=drift)
+    wanted, started = wanted_topics(settings.topics, drift=drift, labels_kept_seconds=kept), _started(settings)
     topics = facts.topics([topic.name for topic in wanted])
-    yield from judge_topics(wanted, topics, len(cluster.brokers))
-    name = settings.kafka.group
+    yield from judge_topics(wanted, topics, len(cluster.brokers), started)
+    name, joiners = settings.kafka.group, joiner_group(settings.kafka.group)
     group = facts.group(name)
-    yield from judge_permissions(wanted, topics, group, name)
+    groups: dict[str, tuple[Process, GroupFacts]] = {name: ("worker", group)}
+    if settings.labels.enabled and drift:
+        groups[joiners] = ("joiner", facts.group(joiners))
+    yield from judge_permissions(wanted, topics, groups, started)
     yield from _guarded("delivery", _delivery(settings, probe_topic))
     source = topics.get(settings.topics.input)
     if source is not None:
         stopped = stopped_partitions(settings) if group.allowed else []
         yield from judge_group(name, group, stopped)
+        if joiners in groups:
+            yield from judge_joiners(joiners, groups[joiners][1], group)
         newest = facts.newest_timestamp_ms(source.name, source.partitions)
         yield from judge_newest(source.name, newest, time.time(), settings.drift.skew_seconds)
         yield from _guarded("records", _records(settings, records))
+
+
+def _started(settings: Settings) -> frozenset[Process]:
+    """What `run` starts beside the workers, and does not go on without."""
+    beside: dict[Process, bool] = {"monitor": settings.drift.monitor, "joiner": settings.labels.joiner}
+    return frozenset(process for process, starts in beside.items() if starts)
 
 
 def _delivery(settings: Settings, probe_topic: str | None) -> Iterator[Finding]:

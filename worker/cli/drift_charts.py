@@ -18,15 +18,18 @@ class Point:
 
 
 WIDTH, HEIGHT, MARGIN = 640, 120, 6
+FOOT = 16  # below the line, for its first and last window
 ROW, LABEL, BAR = 18, 170, 400
 
 
 def time_line(points: Sequence[Point]) -> str:
     """A statistic window by window, in order.
 
-    The threshold is a dashed line, a window that drifted a larger dot; each dot says its figures when it is pointed at.
+    The threshold is a dashed line, a window that drifted a larger dot; each dot says its figures when it is pointed at. The
+    axis begins at nought, and its upper end is written.
     """
-    top = max(1e-9, *(max(point.statistic, point.threshold) for point in points)) * 1.05
+    highest = max(max(point.statistic, point.threshold) for point in points)
+    top = max(1e-9, highest) * 1.05
     step = (WIDTH - 2 * MARGIN) / max(1, len(points) - 1)
 
     def at(i: int, value: float) -> tuple[float, float]:
@@ -36,8 +39,11 @@ def time_line(points: Sequence[Point]) -> str:
     limit = " ".join(_pair(*at(i, point.threshold)) for i, point in enumerate(points))
     dots = "".join(_dot(*at(i, point.statistic), point) for i, point in enumerate(points))
     return (
-        f'<svg class="line" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="statistic by window">'
-        f'<polyline class="limit" points="{limit}"/><polyline class="value" points="{line}"/>{dots}</svg>'
+        f'<div class="scroll"><svg class="line" viewBox="0 0 {WIDTH} {HEIGHT + FOOT}" role="img" aria-label="statistic by window">'
+        f'<line class="axis" x1="0" x2="{WIDTH}" y1="{HEIGHT - MARGIN}" y2="{HEIGHT - MARGIN}"/>'
+        f'<text x="{MARGIN}" y="12">{highest:.3g}</text><text x="{MARGIN}" y="{HEIGHT + FOOT - 4}">{escape(points[0].name)}'
+        f'</text><text class="last" x="{WIDTH - MARGIN}" y="{HEIGHT + FOOT - 4}">{escape(points[-1].name)}</text>'
+        f'<polyline class="limit" points="{limit}"/><polyline class="value" points="{line}"/>{dots}</svg></div>'
     )
 
 
@@ -59,7 +65,7 @@ def histogram(labels: Sequence[str], reference: Sequence[int], window: Sequence[
         for i, (label, before, now) in enumerate(shares)
     )
     width, height = LABEL + BAR + 70, len(shares) * ROW + 4
-    return f'<svg class="bars" viewBox="0 0 {width} {height}" role="img" aria-label="reference and window by bin">{rows}</svg>'
+    return f'<div class="scroll"><svg class="bars" viewBox="0 0 {width} {height}" role="img" aria-label="reference and window by bin">{rows}</svg></div>'
 
 
 def _dot(x: float, y: float, point: Point) -> str:

@@ -9,7 +9,7 @@ from worker.cli.drift_charts import Point, histogram, time_line
 from worker.cli.drift_found import Episode, Fields, Found
 from worker.cli.drift_quality import quality_section
 from worker.cli.drift_views import summary
-from worker.cli.texts import when
+from worker.cli.texts import briefly
 from worker.drift.profile import Series
 
 _STYLE = """
@@ -20,13 +20,15 @@ _STYLE = """
 body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } h3 { font-size: 1rem; margin: 0; }
-p, td, th { color: inherit; } .soft { color: var(--soft); }
+p, td, th { color: inherit; } section > :first-child { margin-top: 0; }
+section > * + h3 { margin-top: 1.2rem; } .soft { color: var(--soft); }
 section { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .8rem 1rem; margin: .8rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; } td, th { padding: .25rem .5rem; text-align: left;
-  border-bottom: 1px solid var(--rule); } .number { text-align: right; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; } svg { width: 100%; height: auto; display: block; }
-.bars { max-width: 40rem; } text { font: 11px system-ui, sans-serif; fill: var(--soft); } .bin { text-anchor: end; }
-polyline { fill: none; stroke-width: 1.5; } .value { stroke: var(--window); }
+  border-bottom: 1px solid var(--rule); white-space: nowrap; } td:last-child { white-space: normal; min-width: 9rem; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; } svg { width: 100%; min-width: 34rem; height: auto; display: block; }
+.bars { max-width: 40rem; } text { font: 11px system-ui, sans-serif; fill: var(--soft); } .bin, .last { text-anchor: end; }
+.axis { stroke: var(--rule); } polyline { fill: none; stroke-width: 1.5; } .value { stroke: var(--window); }
 .limit { stroke: var(--soft); stroke-dasharray: 4 3; } .quiet { fill: var(--window); } .drifted { fill: var(--bad); }
 .reference { fill: var(--reference); } .window { fill: var(--window); } .bad { color: var(--bad); font-weight: 600; }
 summary { cursor: pointer; color: var(--soft); }
@@ -47,7 +49,7 @@ def page(found: Found) -> str:
     )
     return (
         f"{_HEAD}<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f'<p class="soft">{escape(summary(found))}</p>{_episodes(found.episodes())}'
+        f'<p class="soft">{escape(summary(found))}. Times are in UTC.</p>{_episodes(found.episodes())}'
         f"{quality_section(found)}<h2>Series</h2>{sections or _NOTHING}{_windows(found.reports)}</body></html>\n"
     )
 
@@ -57,7 +59,7 @@ _NOTHING = '<p class="soft">No window has been judged.</p>'
 
 def _section(name: str, what: str, line: Sequence[tuple[Fields, Fields]], series: Series | None, digest: str) -> str:
     report, latest = line[-1]
-    points = [Point(when(r["window_start"]), one["statistic"], one["threshold"], one["drifted"]) for r, one in line]
+    points = [Point(briefly(r["window_start"]), one["statistic"], one["threshold"], one["drifted"]) for r, one in line]
     drifted = sum(one["drifted"] for _, one in line)
     state = '<span class="bad">drifted</span>' if latest["drifted"] else "quiet"
     shown = {
@@ -70,8 +72,9 @@ def _section(name: str, what: str, line: Sequence[tuple[Fields, Fields]], series
     bars = ""
     if what == "distribution" and series is not None and report["profile_digest"] == digest:
         bars = (
-            f"<details{' open' if latest['drifted'] else ''}><summary>{when(report['window_start'])}: window (below) "
-            f"against reference (above)</summary>{histogram(series.labels()[series.regular], series.counts[series.regular], latest['counts'])}</details>"
+            f"<details{' open' if latest['drifted'] else ''}><summary>{briefly(report['window_start'])}: window (below) "
+            f"against reference (above)</summary>"
+            f"{histogram(series.labels()[series.regular], series.counts[series.regular], latest['counts'])}</details>"
         )
     return (
         f"<section><h3>{escape(name)} <span class='soft'>{escape(what)}</span></h3><p>{state} in the latest window, "
@@ -89,8 +92,8 @@ def _episodes(episodes: Sequence[Episode]) -> str:
             episode.latest["severity"],
             episode.latest["series"],
             episode.latest["what"],
-            when(episode.opened["window_start"]),
-            when(episode.latest["window_end"]),
+            briefly(episode.opened["window_start"]),
+            briefly(episode.latest["window_end"]),
             f"{episode.opened['statistic']:.4f}",
             f"{episode.opened['threshold']:.4f}",
             ", ".join(episode.opened["top_contributors"][:3]),
@@ -104,7 +107,7 @@ def _windows(reports: Iterable[Fields]) -> str:
     names = ("window", "records", "late", "over", "drifted series", "note")
     rows = [
         (
-            when(report["window_start"]),
+            briefly(report["window_start"]),
             str(report["records"]),
             str(report["late"]),
             str(report["over"]),

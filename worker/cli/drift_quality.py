@@ -8,7 +8,7 @@ from html import escape
 
 from worker.cli.drift_charts import Point, time_line
 from worker.cli.drift_found import Fields, Found
-from worker.cli.texts import when
+from worker.cli.texts import briefly
 
 COLUMNS = ("quality", "realised", "estimate then", "held out", "estimate now")
 NOTE = (
@@ -58,7 +58,7 @@ def quality_section(found: Found) -> str:
 
 def _course(reports: Sequence[Fields], variant: str) -> str:
     points = [
-        Point(when(r["window_start"]), r["figures"].get("error_rate", 0.0), r["error_tolerated"], r["drifted"])
+        Point(briefly(r["window_start"]), r["figures"].get("error_rate", 0.0), r["error_tolerated"], r["drifted"])
         for r in reports
     ]
     names = (
@@ -75,7 +75,7 @@ def _course(reports: Sequence[Fields], variant: str) -> str:
     )
     rows = [
         (
-            when(r["window_start"]),
+            briefly(r["window_start"]),
             str(r["predictions"]),
             f"{r['share_labelled']:.1%}",
             *(str(r[name]) for name in ("doubled", "contradicting", "unmatched", "late")),

@@ -25,6 +25,18 @@ def when(timestamp_ms: int) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def briefly(timestamp_ms: int) -> str:
+    """The same for a page that people read: what is nought is left out, so that a window of a day is a date."""
+    return (
+        when(timestamp_ms)
+        .removesuffix("Z")
+        .removesuffix(".000")
+        .removesuffix(":00")
+        .replace("T", " ")
+        .removesuffix(" 00:00")
+    )
+
+
 def printable(text: str) -> str:
     """One line, whatever is in it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

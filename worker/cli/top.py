@@ -26,6 +26,8 @@ def top(
 ) -> None:
     """Watch a group: members, partitions, lag, rate, latency, dead letters by reason, open episodes of drift.
 
+    With labels also the joiners, what they have not read yet, and the latest realised quality.
+
     It asks the broker from outside: it joins no group, and consumes and commits nothing. Rates come from committed
     offsets, latencies from the workers' metrics, where these answer. In a pipe it prints one picture, as with --once.
 

@@ -6,9 +6,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import typer
 from rich.console import Console
@@ -17,17 +17,20 @@ from rich.live import Live
 from worker.avro.any_record import Unreadable
 from worker.bootstrap_outputs import output_reader
 from worker.cli.texts import on_terminal
-from worker.cli.top_state import OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
+from worker.cli.top_state import LatestQuality, OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
 from worker.cli.top_views import as_json, lines, picture
 from worker.errors import ConfigurationError, SchemaUnavailable, TransportError
 from worker.kafka.config import admin_config
 from worker.kafka.group_watch import GroupLook, GroupWatch
+from worker.kafka.joiner_watch import JoinerWatch
 from worker.kafka.letters import letter_of
 from worker.kafka.needed_rights import (
     Rights,
     looking_group,
     top_alerts_rights,
+    top_joiners_rights,
     top_letters_rights,
+    top_quality_rights,
     top_rights,
 )
 from worker.kafka.rights import check_rights, lacking, missing_rights
@@ -37,6 +40,7 @@ from worker.telemetry.scrape import Scraped, quantile, scrape
 
 # So many letters of each partition are read at the start; a topic full of them must not delay the first picture.
 _FIRST_LETTERS = 5_000
+_FIRST_REPORTS = 1_000
 
 
 class Watcher:
@@ -55,9 +59,14 @@ class Watcher:
             "dead letters", topics.dead_letters, top_letters_rights(settings), _FIRST_LETTERS
         )
         self._alerts_tail = self._tail("drift", topics.drift_alerts, top_alerts_rights(settings), None)
-        self._schemas = output_reader(settings, ["drift_alert"])
+        self._quality_tail, self._joiners = None, None
+        if settings.labels.enabled:
+            needed = top_quality_rights(settings)
+            self._quality_tail = self._tail("quality", topics.quality_reports, needed, _FIRST_REPORTS)
+            self._joiners = self._joiner_watch()
+        self._schemas = output_reader(settings, ["drift_alert", "quality_report"])
         self._trouble: list[str] = []
-        self._letters, self._episodes = RecentLetters(), OpenEpisodes()
+        self._letters, self._episodes, self._quality = RecentLetters(), OpenEpisodes(), LatestQuality()
         self._before: tuple[float, GroupLook, Scraped | None] | None = None
 
     def __enter__(self) -> Self:
@@ -89,17 +98,32 @@ class Watcher:
             partitions=rows,
             dead_letters=self._letters.latest(int(time.time() * 1_000)),
             episodes=self._episodes.all(),
+            joiners=self._joiners.look() if self._joiners else None,
+            quality=self._quality.all(),
             unseen=(*self._unseen, *self._trouble),
         )
 
     def _tail(self, what: str, topic: str, needed: Rights, most: int | None) -> TopicTail | None:
         """None where there is no such topic, or it may not be read, which is noted."""
         settings = self._settings
-        if missing := missing_rights(admin_config(settings), needed):
-            self._unseen.append(f"{what}: {lacking(missing).message}")
+        if not self._may_see(what, needed):
             return None
         try:
             return self._stack.enter_context(TopicTail(settings, topic, looking_group(settings, "top"), most=most))
+        except ConfigurationError:
+            return None
+
+    def _may_see(self, what: str, needed: Rights) -> bool:
+        if missing := missing_rights(admin_config(self._settings), needed):
+            self._unseen.append(f"{what}: {lacking(missing).message}")
+        return not missing
+
+    def _joiner_watch(self) -> JoinerWatch | None:
+        """None where the topics are not there, or may not be looked at, which is noted."""
+        if not self._may_see("joiners", top_joiners_rights(self._settings)):
+            return None
+        try:
+            return self._stack.enter_context(JoinerWatch(self._settings))
         except ConfigurationError:
             return None
 
@@ -108,19 +132,22 @@ class Watcher:
             for row in range(len(batch)):
                 letter = letter_of(batch.record(row))
                 self._letters.add(letter.timestamp_ms, letter.stage, letter.reason)
-        try:
-            self._read_alerts()
-        except SchemaUnavailable as error:
-            self._trouble = [f"drift: {error.message}"]
-        else:
-            self._trouble = []
+        self._trouble = []
+        for what, tail, add in (
+            ("drift", self._alerts_tail, self._episodes.add),
+            ("quality", self._quality_tail, self._quality.add),
+        ):
+            try:
+                self._read(tail, add)
+            except SchemaUnavailable as error:
+                self._trouble.append(f"{what}: {error.message}")
 
-    def _read_alerts(self) -> None:
-        """What could not be read for want of its schema is read again, from the first alert of the turn on."""
-        for batch in self._alerts_tail.new() if self._alerts_tail else ():
+    def _read(self, tail: TopicTail | None, add: Callable[[Mapping[str, Any]], None]) -> None:
+        """What could not be read for want of its schema is read again, from the first record of the turn on."""
+        for batch in tail.new() if tail else ():
             for value in batch.values.to_list():
-                with contextlib.suppress(Unreadable):  # somebody else's record is no alert
-                    self._episodes.add(self._schemas.read(value))
+                with contextlib.suppress(Unreadable):  # of somebody else
+                    add(self._schemas.read(value))
 
 
 def show_once(settings: Settings, metrics: Sequence[str], interval_seconds: float, *, json_lines: bool) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.kafka.group_watch import GroupLook, Progress
+from worker.kafka.joiner_watch import JoinersLook
 
 REMEMBERED_MINUTES = 15
+SHOWN_VERSIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,26 @@ class OpenEpisode:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityRow:
+    """Realised quality of a model version and variant in its latest window; rates that are not known are None."""
+
+    model: str
+    variant: str
+    until_ms: int
+    share_labelled: float
+    error_rate: float | None
+    held_out: float | None
+    tolerated: float | None
+    score: float | None
+    drifted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """``behind_seconds``: how long the lag takes at this rate; None: no rate is known, or nothing moves.
 
     ``latency_seconds``: below these the median and the 99th percentile of batches were out; None without metrics.
-    ``unseen``: what we may not see, and why.
+    ``joiners`` is None where labels are not configured, or their topic is not there. ``unseen``: what we may not see, and why.
     """
 
     group: str
@@ -66,6 +83,8 @@ class Snapshot:
     partitions: tuple[PartitionRow, ...]
     dead_letters: tuple[DeadLetters, ...] = ()
     episodes: tuple[OpenEpisode, ...] = ()
+    joiners: JoinersLook | None = None
+    quality: tuple[QualityRow, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
@@ -151,3 +170,30 @@ class OpenEpisodes:
 
     def all(self) -> tuple[OpenEpisode, ...]:
         return tuple(self._open.values())
+
+
+@dataclass(slots=True)
+class LatestQuality:
+    """The latest report of each version and variant."""
+
+    _latest: dict[tuple[str, str], QualityRow] = field(default_factory=dict)
+
+    def add(self, report: Mapping[str, Any]) -> None:
+        """One by ``quality_report.avsc``."""
+        judged, figures = report["judged"], report["figures"]
+        row = QualityRow(
+            model=f"{report['model_name']} {report['model_version']}",
+            variant=report["variant"],
+            until_ms=report["window_end"],
+            share_labelled=report["share_labelled"],
+            error_rate=figures.get("error_rate"),
+            held_out=report["reference"].get("error_rate"),
+            tolerated=report["error_tolerated"] if judged else None,
+            score=report["score"] if judged else None,
+            drifted=report["drifted"],
+        )
+        self._latest[row.model, row.variant] = row
+
+    def all(self) -> tuple[QualityRow, ...]:
+        """The youngest first, as many as fit on a screen."""
+        return tuple(sorted(self._latest.values(), key=lambda row: -row.until_ms)[:SHOWN_VERSIONS])

@@ -13,10 +13,12 @@ from rich.text import Text
 
 from worker.cli.texts import counted, printable, tabbed, when
 from worker.cli.top_state import REMEMBERED_MINUTES, Snapshot
+from worker.kafka.joiner_watch import JoinersLook
 
 PARTITIONS = ("partition", "host", "committed", "end", "lag", "records/s", "stopped")
 LETTERS = ("dead letters", "stage", "reason")
 EPISODES = ("drift", "what", "severity", "statistic", "threshold", "since", "model")
+QUALITY = ("quality of", "variant", "until", "with a label", "wrong", "held out", "tolerated", "score", "drifted")
 Rows = list[tuple[str, ...]]
 _SEVERITIES = {"minor": "yellow", "major": "red", "critical": "bold red"}
 
@@ -29,6 +31,8 @@ def as_json(snapshot: Snapshot) -> str:
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """For a pipe: a line of figures, then tables of tab-separated cells, those without rows left out."""
     yield headline(snapshot)
+    if snapshot.joiners is not None:
+        yield joined(snapshot.joiners)
     for columns, rows in _tables(snapshot):
         if rows:
             yield tabbed(columns)
@@ -47,9 +51,17 @@ def headline(snapshot: Snapshot) -> str:
     )
 
 
+def joined(joiners: JoinersLook) -> str:
+    """The joiners in one line."""
+    return (
+        f"{printable(joiners.group)} (joiners): {joiners.state}, {counted(joiners.members, 'member')}; left to read: "
+        f"{joiners.predictions_lag:,} of the predictions, {joiners.labels_lag:,} of the labels"
+    )
+
+
 def picture(snapshot: Snapshot, trouble: str = "") -> RenderableType:
     """The whole screen; ``trouble``: why it is not of this moment."""
-    (_, partitions), (_, letters), (_, episodes) = _tables(snapshot)
+    (_, partitions), (_, letters), (_, episodes), (_, quality) = _tables(snapshot)
     parts: list[RenderableType] = [Text(headline(snapshot), style="bold")]
     if trouble:
         parts.append(Text(trouble, style="bold red"))
@@ -61,8 +73,11 @@ def picture(snapshot: Snapshot, trouble: str = "") -> RenderableType:
         parts.append(_table(LETTERS, letters, {0: "yellow"}))
     parts += [Text(), Text(f"{counted(len(episodes), 'episode')} of drift open", style="dim")]
     if episodes:
-        table = _table(EPISODES, episodes, {})
-        parts.append(table)
+        parts.append(_table(EPISODES, episodes, {}))
+    if snapshot.joiners is not None:
+        parts += [Text(), Text(joined(snapshot.joiners), style="bold")]
+    if quality:
+        parts.append(_table(QUALITY, quality, {4: "cyan", 8: "bold red"}))
     return Panel(Group(*parts), title="prediction-worker top", subtitle="Ctrl-C ends it", border_style="cyan")
 
 
@@ -94,7 +109,19 @@ def _tables(snapshot: Snapshot) -> tuple[tuple[Sequence[str], Rows], ...]:
         )
         for one in snapshot.episodes
     ]
-    return (PARTITIONS, partitions), (LETTERS, letters), (EPISODES, episodes)
+    quality: Rows = [
+        (
+            printable(one.model),
+            printable(one.variant),
+            when(one.until_ms),
+            f"{one.share_labelled:.1%}",
+            *(_share(rate) for rate in (one.error_rate, one.held_out, one.tolerated)),
+            "–" if one.score is None else f"{one.score:.2f}",
+            "yes" if one.drifted else "",
+        )
+        for one in snapshot.quality
+    ]
+    return (PARTITIONS, partitions), (LETTERS, letters), (EPISODES, episodes), (QUALITY, quality)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], styles: dict[int, str]) -> Table:
@@ -104,6 +131,10 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], styles: dict[i
     for row in rows:
         table.add_row(*(Text(cell, style=_SEVERITIES.get(cell, "")) for cell in row))
     return table
+
+
+def _share(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate:.2%}"
 
 
 def _rate(rate: float | None) -> str:

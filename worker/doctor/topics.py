@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.doctor.findings import Finding, error, ok, warning
@@ -12,65 +12,116 @@ from worker.kafka.topics import CREATE, LETTER_ROOM_BYTES
 from worker.settings import Topics
 
 CHECK = "topics"
+Process = Literal["worker", "monitor", "joiner"]
 _DAY_MS = 86_400_000
 _ALTER = "kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A topic of the settings. ``partitions``: as many as the input's, or one. ``compacted``: only its latest values count.
+    """A topic of the settings.
 
-    ``operations``: what the worker does with it, and ``monitor`` what a monitor does.
+    ``partitions``: at least as many as the input's, exactly as many, or one. ``compacted``: only its latest values count.
+    ``worker``, ``monitor`` and ``joiner``: what each does with it. ``kept_seconds``: what it must keep records for.
     """
 
     role: str
     name: str
-    partitions: Literal["input", "one"]
+    partitions: Literal["input", "same", "one"]
     compacted: bool = False
-    operations: frozenset[str] = frozenset()
+    worker: frozenset[str] = frozenset()
     monitor: frozenset[str] = frozenset()
+    joiner: frozenset[str] = frozenset()
+    kept_seconds: int = 0
+
+    def uses(self) -> dict[Process, frozenset[str]]:
+        """Who does what with it, the worker first."""
+        uses: dict[Process, frozenset[str]] = {"worker": self.worker, "monitor": self.monitor, "joiner": self.joiner}
+        return {process: operations for process, operations in uses.items() if operations}
 
 
-def wanted_topics(topics: Topics, *, drift: bool) -> list[Wanted]:
-    """Those of the worker and, where it counts for drift, of the monitor; the input comes first."""
-    read, write, both = frozenset({"READ"}), frozenset({"WRITE"}), frozenset({"READ", "WRITE"})
+def wanted_topics(topics: Topics, *, drift: bool, labels_kept_seconds: int | None = None) -> list[Wanted]:
+    """Those of the worker and, where it counts for drift, of the monitor; the input comes first.
+
+    With ``labels_kept_seconds``, for which predictions and labels are read again, those of the joiner, too.
+    """
+    read, write, both, describe = map(frozenset, ({"READ"}, {"WRITE"}, {"READ", "WRITE"}, {"DESCRIBE"}))
     flow = [
-        Wanted("input", topics.input, "input", operations=read, monitor=frozenset({"DESCRIBE"})),
-        Wanted("predictions", topics.predictions, "input", operations=write),
-        Wanted("dead letters", topics.dead_letters, "input", operations=write),
+        Wanted("input", topics.input, "input", worker=read, monitor=describe),
+        Wanted("predictions", topics.predictions, "input", worker=write),
+        Wanted("dead letters", topics.dead_letters, "input", worker=write),
     ]
     if not drift:
         return flow
-    return [
+    found = [
         *flow,
-        Wanted("drift sketches", topics.drift_sketches, "one", operations=write, monitor=read),
+        Wanted("drift sketches", topics.drift_sketches, "one", worker=write, monitor=read),
         Wanted("drift reports", topics.drift_reports, "one", monitor=write),
         Wanted("drift alerts", topics.drift_alerts, "one", monitor=write),
         Wanted("drift state", topics.drift_state, "one", compacted=True, monitor=both),
     ]
+    if labels_kept_seconds is None:
+        return found
+    kept = labels_kept_seconds
+    found[0] = replace(found[0], joiner=describe)
+    found[1] = replace(found[1], joiner=read, monitor=describe, kept_seconds=kept)
+    found[3] = replace(found[3], joiner=write)
+    return [
+        *found,
+        Wanted("labels", topics.labels, "same", joiner=read, monitor=describe, kept_seconds=kept),
+        Wanted("quality reports", topics.quality_reports, "one", monitor=write),
+    ]
 
 
-def judge_topics(wanted: list[Wanted], facts: Mapping[str, TopicFacts | None], brokers: int) -> Iterator[Finding]:
-    """Of each topic what is wrong, or what it is. One that may not be described is the business of ``permissions``."""
+def level_for(processes: Iterable[Process], started: frozenset[Process]) -> Callable[[str, str, str], Finding]:
+    """How bad it is when these lack something: an error of the worker, and of what ``run`` starts beside it."""
+    return error if started.union({"worker"}).intersection(processes) else warning
+
+
+def judge_topics(
+    wanted: list[Wanted],
+    facts: Mapping[str, TopicFacts | None],
+    brokers: int,
+    started: frozenset[Process] = frozenset(),
+) -> Iterator[Finding]:
+    """Of each topic what is wrong, or what it is. One that may not be described is the business of ``permissions``.
+
+    ``started``: what `run` starts beside the workers.
+    """
     source = facts.get(wanted[0].name)
     for topic in wanted:
         if topic.name not in facts:
-            yield _missing(topic)
+            yield _missing(topic, started)
             continue
         found = facts[topic.name]
         if found is None:
             continue
-        problems = [*_partitions(topic, found, source), *_replicas(found, brokers), *_settings(topic, found, source)]
+        problems = [
+            *_partitions(topic, found, source, started),
+            *_replicas(found, brokers),
+            *_settings(topic, found, source),
+        ]
         yield from problems or [ok(CHECK, _told(topic, found))]
 
 
-def _missing(topic: Wanted) -> Finding:
-    needed = "worker" if topic.operations else "monitor"
+def _missing(topic: Wanted, started: frozenset[Process]) -> Finding:
+    processes = list(topic.uses())
+    needed = "joiner" if topic.role == "labels" else processes[0]
     text = f"{topic.name} ({topic.role}) does not exist, and the {needed} needs it"
-    return (error if topic.operations else warning)(CHECK, text, f"`{CREATE}` makes what is missing")
+    return level_for(processes, started)(CHECK, text, f"`{CREATE}` makes what is missing")
 
 
-def _partitions(topic: Wanted, found: TopicFacts, source: TopicFacts | None) -> Iterator[Finding]:
+def _partitions(
+    topic: Wanted, found: TopicFacts, source: TopicFacts | None, started: frozenset[Process]
+) -> Iterator[Finding]:
+    if source is not None and topic.partitions == "same" and found.partitions != source.partitions:
+        few = found.partitions < source.partitions
+        yield level_for(["joiner"], started)(
+            CHECK,
+            f"{topic.name} has {found.partitions} partitions, the input {source.partitions}: labels would not be in the "
+            "partitions of their predictions, and the joiner refuses that",
+            f"`{CREATE}` adds what is missing" if few else f"make it anew with {source.partitions} partitions",
+        )
     if source is not None and topic.partitions == "input" and found.partitions < source.partitions:
         yield error(
             CHECK,
@@ -137,6 +188,13 @@ def _settings(topic: Wanted, found: TopicFacts, source: TopicFacts | None) -> It
             CHECK,
             f"{topic.name}: records are deleted after {kept_ms / 3_600_000:.1f} h, read or not",
             f"`{_ALTER} {topic.name} --add-config retention.ms=604800000`",
+        )
+    if not topic.compacted and 0 <= kept_ms < topic.kept_seconds * 1_000 and "delete" in policy:
+        yield warning(
+            CHECK,
+            f"{topic.name}: records are deleted after {kept_ms / 3_600_000:.1f} h, and the joiner needs them for "
+            f"{topic.kept_seconds / 3_600:.1f} h (labels.horizon_seconds and a grace)",
+            f"`{_ALTER} {topic.name} --add-config retention.ms={topic.kept_seconds * 2_000}`, or lower the horizon",
         )
     yield from _room(topic, found, source)
 

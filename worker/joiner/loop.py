@@ -55,8 +55,12 @@ class JoinerObserver(Protocol):
         """Records that are none; they are passed over."""
         ...
 
-    def joined(self, sketch: QualitySketch, held: int) -> None:
-        """Delivered; ``held``: how many events are held for labels to come."""
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        """What is left to read of our partitions, of both topics; told in every round."""
+        ...
+
+    def joined(self, sketch: QualitySketch, held: int, records: int) -> None:
+        """Delivered; ``held``: how many events are held for labels to come, ``records``: read since the delivery before."""
         ...
 
     def aborted(self, error: Exception) -> None: ...
@@ -99,6 +103,7 @@ class JoinLoop:
     _changes: Changes = field(default_factory=Changes)
     _delivered_at: float = 0.0
     _aborts: int = 0
+    _records: int = 0
     _stopping: bool = False
 
     def run(self) -> None:
@@ -140,6 +145,8 @@ class JoinLoop:
         if pairs.assigned or gone:
             self.observer.assignment(len(self._joins))
         self._absorb(pairs.predictions, pairs.labels, pairs.reached, self._changes)
+        self._records += sum(len(batch) for batch in (pairs.predictions, pairs.labels) if batch is not None)
+        self.observer.lagging(pairs.lag)
         self._complete(pairs.reached)
         self._hold(pairs.ended)
         if self._is_due():
@@ -168,7 +175,7 @@ class JoinLoop:
         self._joins.clear()
         self._delivered.clear()
         self._asked.clear()
-        self._changes = Changes()
+        self._changes, self._records = Changes(), 0
         self.source.rewind()
         self.observer.assignment(0)
 
@@ -266,8 +273,8 @@ class JoinLoop:
         self._delivered_at = self.clock.monotonic()
         if refused := self._changes.refused:
             self.observer.refused(0, refused)
-        self._changes = Changes()
-        self.observer.joined(sketch, sum(map(len, self._joins.values())))
+        self.observer.joined(sketch, sum(map(len, self._joins.values())), self._records)
+        self._changes, self._records = Changes(), 0
 
     def _come_to(self, partition: int) -> tuple[Position, Mark]:
         join = self._joins[partition]

@@ -14,11 +14,12 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not re-exported by name
+from confluent_kafka.admin import AdminClient
 
 from worker.errors import ConfigurationError
 from worker.kafka.config import admin_config, consumer_config
 from worker.kafka.errors import asked, client, error_of, stopping
+from worker.kafka.offsets import bounds
 from worker.kafka.topics import CREATE, partition_counts
 from worker.pipeline.partition_state import PartitionState
 from worker.settings import Settings
@@ -86,32 +87,10 @@ class GroupWatch:
         try:
             topic = admin.list_topics(self._input, timeout=TIMEOUT_SECONDS).topics[self._input]
             progress = self._progress(admin, range(len(topic.partitions)))
-            state, members = self._described(admin)
+            state, members = described(admin, self._group, self._input)
         except KafkaException as error:
             raise stopping(f"looking at group {self._group}", error_of(error)) from None
         return GroupLook(state, members, progress)
-
-    def _described(self, admin: AdminClient) -> tuple[str, list[Member]]:
-        def answer() -> Any:
-            told = admin.describe_consumer_groups([self._group], request_timeout=TIMEOUT_SECONDS)
-            return told[self._group].result()
-
-        try:
-            found = asked(answer, TIMEOUT_SECONDS)
-        except KafkaException as error:
-            if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
-                return "empty", []
-            raise
-        members = [
-            Member(
-                member.member_id,
-                member.host.lstrip("/"),
-                tuple(sorted(p.partition for p in member.assignment.topic_partitions if p.topic == self._input)),
-            )
-            for member in found.members
-        ]
-        state = found.state if isinstance(found.state, ConsumerGroupState) else ConsumerGroupState.UNKNOWN
-        return state.name.lower().replace("_", " "), sorted(members, key=lambda member: member.partitions or (1 << 31,))
 
     def _progress(self, admin: AdminClient, partitions: range) -> dict[int, Progress]:
         """Committed offsets are asked for first, so that a lag is never negative."""
@@ -119,17 +98,37 @@ class GroupWatch:
         answered = asked(lambda: self._offsets.committed(wanted, timeout=TIMEOUT_SECONDS), TIMEOUT_SECONDS)
         committed = {position.partition: position for position in answered}
 
-        def bounds(which: OffsetSpec) -> dict[int, int]:
-            found = admin.list_offsets(dict.fromkeys(wanted, which), request_timeout=TIMEOUT_SECONDS)
-            return {position.partition: int(future.result().offset) for position, future in found.items()}
-
-        starts, ends = bounds(OffsetSpec.earliest()), bounds(OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client leaves them untyped
+        found = bounds(admin, self._input, partitions)
         return {
             partition: Progress(
                 committed=committed[partition].offset,
-                start=starts[partition],
-                end=ends[partition],
+                start=found[partition][0],
+                end=found[partition][1],
                 stopped=PartitionState.read(committed[partition].metadata or "").counters.tripped,
             )
             for partition in partitions
         }
+
+
+def described(admin: AdminClient, group: str, topic: str) -> tuple[str, list[Member]]:
+    """The state of a group, and its members with their partitions of the topic. Raises KafkaException."""
+
+    def answer() -> Any:
+        return admin.describe_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)[group].result()
+
+    try:
+        found = asked(answer, TIMEOUT_SECONDS)
+    except KafkaException as error:
+        if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
+            return "empty", []
+        raise
+    members = [
+        Member(
+            member.member_id,
+            member.host.lstrip("/"),
+            tuple(sorted(p.partition for p in member.assignment.topic_partitions if p.topic == topic)),
+        )
+        for member in found.members
+    ]
+    state = found.state if isinstance(found.state, ConsumerGroupState) else ConsumerGroupState.UNKNOWN
+    return state.name.lower().replace("_", " "), sorted(members, key=lambda member: member.partitions or (1 << 31,))

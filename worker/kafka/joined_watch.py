@@ -19,11 +19,11 @@ from worker.settings import Settings
 TIMEOUT_SECONDS = 10.0
 
 
-class JoinedWatch:
-    """``ends`` asks for the next offsets behind the last records of partitions of a topic, decided or not."""
+class JoinedOffsets:
+    """What the joiners have committed, without being one of them."""
 
-    def __init__(self, settings: Settings, ends: Callable[[str, range], dict[int, int]]) -> None:
-        self._topics, self._ends = settings.topics, ends
+    def __init__(self, settings: Settings) -> None:
+        self._topics = settings.topics
         own = {"group.id": joiner_group(settings.kafka.group), "isolation.level": "read_uncommitted"}
         self._group = client(Consumer, consumer_config(settings) | own)
 
@@ -36,6 +36,17 @@ class JoinedWatch:
         answered = self._group.committed(wanted, timeout=TIMEOUT_SECONDS)
         return {p.partition: _position(p.offset, p.metadata or "") for p in answered if p.error is None}
 
+    def close(self) -> None:
+        self._group.close()
+
+
+class JoinedWatch(JoinedOffsets):
+    """``ends`` asks for the next offsets behind the last records of partitions of a topic, decided or not."""
+
+    def __init__(self, settings: Settings, ends: Callable[[str, range], dict[int, int]]) -> None:
+        super().__init__(settings)
+        self._ends = ends
+
     def joined(self, positions: Mapping[int, tuple[int, int]], count: int) -> frozenset[int]:
         """Of which all predictions and labels are joined. To be asked for after the workers' commits.
 
@@ -45,9 +56,6 @@ class JoinedWatch:
             self._ends(topic, range(count)) for topic in (self._topics.predictions, self._topics.labels)
         )
         return frozenset(p for p, at in positions.items() if at[0] >= predictions[p] and at[1] >= labels[p])
-
-    def close(self) -> None:
-        self._group.close()
 
 
 def _position(offset: int, metadata: str) -> tuple[int, int]:

@@ -130,6 +130,18 @@ def top_alerts_rights(settings: Settings) -> Rights:
     return _looking([settings.topics.drift_alerts], looking_group(settings, "top"))
 
 
+def top_quality_rights(settings: Settings) -> Rights:
+    """For what ``top`` shows of realised quality, likewise."""
+    return _looking([settings.topics.quality_reports], looking_group(settings, "top"))
+
+
+def top_joiners_rights(settings: Settings) -> Rights:
+    """For what ``top`` shows of the joiners, likewise."""
+    topics, group = settings.topics, joiner_group(settings.kafka.group)
+    described = (Right(DESCRIBE, "topic", name) for name in (topics.predictions, topics.labels))
+    return (*described, Right(DESCRIBE, "group", group))
+
+
 def created_topics_rights(settings: Settings) -> Rights:
     """Of ``topics create``, to make what is missing."""
     topics, labels = settings.topics, settings.labels.enabled
@@ -158,14 +170,17 @@ def records_rights(settings: Settings) -> Rights:
 def doctor_rights(settings: Settings, *, drift: bool) -> Rights:
     """Of ``doctor`` beside the worker's own: it does without each, and says so."""
     topics = settings.topics
+    labels = drift and settings.labels.enabled
     flow = (topics.input, topics.predictions, topics.dead_letters)
-    of_monitor = (topics.drift_reports, topics.drift_alerts, topics.drift_state)
-    looked_at = (*flow, *((topics.drift_sketches, *of_monitor) if drift else ()))
+    of_monitor = (topics.drift_reports, topics.drift_alerts, topics.drift_state) if drift else ()
+    of_labels = (topics.labels, topics.quality_reports) if labels else ()
+    looked_at = (*flow, *((topics.drift_sketches,) if drift else ()), *of_monitor, *of_labels)
     return (
-        *(Right(DESCRIBE, "topic", name) for name in (of_monitor if drift else ())),
+        *(Right(DESCRIBE, "topic", name) for name in (*of_monitor, *of_labels)),
         *(Right(DESCRIBE_CONFIGS, "topic", name) for name in looked_at),
         Right(DESCRIBE_CONFIGS, "cluster", THE_CLUSTER),
         Right(DESCRIBE, "group", looking_group(settings, "doctor")),
+        *((Right(DESCRIBE, "group", joiner_group(settings.kafka.group)),) if labels else ()),
     )
 
 

@@ -22,6 +22,14 @@ def ends(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[in
     return {position.partition: future.result().offset for position, future in found.items()}
 
 
+def bounds(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, tuple[int, int]]:
+    """The offsets of the first records and those behind the last, likewise. Raises KafkaException."""
+    asked = {Position(topic, partition): OffsetSpec.earliest() for partition in partitions}  # type: ignore[no-untyped-call]  # the client leaves it untyped
+    found = admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
+    starts = {position.partition: int(future.result().offset) for position, future in found.items()}
+    return {partition: (starts[partition], end) for partition, end in ends(admin, topic, partitions).items()}
+
+
 class CommittedOffsets:
     """The committed offsets of the group that a consumer is a member of."""
 

@@ -24,7 +24,7 @@ from worker.kafka.offsets import ends
 from worker.kafka.source import PASSING
 from worker.kafka.spans import Span, TopicReader
 from worker.ports import Offsets, Pairs
-from worker.records import RecordBatch
+from worker.records import RecordBatch, TopicPartition
 from worker.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class KafkaPairSource:
             reached=reached,
             ended=frozenset(self._predictions.ended),
             generation=generation,
+            lag=self._predictions.lag() | self._labels.lag(),
         )
 
     def beginning(self, partition: int) -> tuple[int, int]:
@@ -189,6 +190,15 @@ class _Reader:
         except KafkaException as error:
             raise stopping("consume", error_of(error)) from None
         return [*waiting, *(event for event in events if self._is_record(event))]
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Of partitions that have started, by the end that came with the latest answer."""
+        lags = {}
+        for partition, offset in self.reached.items():
+            _, end = self.consumer.get_watermark_offsets(Position(self.topic, partition), cached=True)
+            if end >= 0:
+                lags[TopicPartition(self.topic, partition)] = max(0, end - offset)
+        return lags
 
     def put_back(self, records: Sequence[Message]) -> None:
         """To be taken the next time."""

@@ -51,8 +51,8 @@ class MonitorObserver(Protocol):
         """What stands there among the sketches is none; it is passed over, for it would be none the next time, too."""
         ...
 
-    def judged(self, outcome: Outcome, episodes: int) -> None:
-        """Delivered: windows that closed, and how many episodes are open after them."""
+    def judged(self, outcome: Outcome, episodes: int, concepts: int) -> None:
+        """Delivered: windows that closed, how many episodes are open after them, and how many of these of concept drift."""
         ...
 
     def aborted(self, error: Exception) -> None: ...
@@ -224,4 +224,4 @@ class MonitorLoop:
         self._aborts = 0
         outcome, held.outcome = held.outcome, Outcome()
         held.delivered_at, held.delivered_next = self.clock.monotonic(), held.next
-        self.observer.judged(outcome, held.monitor.open_episodes())
+        self.observer.judged(outcome, held.monitor.open_episodes(), held.monitor.open_concepts())

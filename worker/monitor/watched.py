@@ -38,7 +38,11 @@ class Watched:
         return outcome + self.quality.close(look.joined if look else frozenset(), partitions)
 
     def open_episodes(self) -> int:
-        return self.drift.open_episodes() + (self.quality.open_episodes() if self.quality else 0)
+        return self.drift.open_episodes() + self.open_concepts()
+
+    def open_concepts(self) -> int:
+        """Those of the episodes that are of concept drift."""
+        return self.quality.open_episodes() if self.quality else 0
 
     def state(self) -> Any:
         """All that is remembered, as JSON can hold it."""

@@ -158,6 +158,9 @@ DRIFT_SCORE = _gauge(
     merging="livemostrecent",
 )
 DRIFT_EPISODES = _gauge("drift_open_episodes", "Episodes of drift that are open.", "model")
+QUALITY_EPISODES = _gauge(
+    "quality_open_episodes", "Episodes of concept drift that are open; drift_open_episodes counts them, too.", "model"
+)
 DRIFT_ALERTS = _counter("drift_alerts_total", "Alerts published.", "model", "event", "severity")
 DRIFT_WINDOWS = _counter("drift_windows_closed_total", "Windows closed and reported.", "model")
 DRIFT_WINDOW_END = _gauge(
@@ -216,6 +219,7 @@ MONITOR_METRICS = (
     QUALITY_WINDOW_END,
     DRIFT_SCORE,
     DRIFT_EPISODES,
+    QUALITY_EPISODES,
     DRIFT_ALERTS,
     DRIFT_WINDOWS,
     DRIFT_WINDOW_END,
@@ -233,8 +237,19 @@ LABELS = _counter(
 LABELS_FOREIGN = _counter("labels_predictions_refused_total", "Records among the predictions that are none.")
 LABELS_HELD = _gauge("labels_held_predictions", "Events whose prediction is held for labels to come.")
 LABELS_ASSIGNED = _gauge("labels_assigned_partitions", "Partitions whose labels and predictions are joined here.")
+LABELS_CONSUMED = _counter(
+    "labels_records_consumed_total", "Predictions and labels that were read, and are within delivered transactions."
+)
+LABELS_LAG = _gauge(
+    "labels_lag_records",
+    "Records of the predictions and of the labels that the joiner has not read yet; only for partitions that are joined here.",
+    "topic",
+    "partition",
+    unit="records",
+    merging="livemostrecent",
+)
 
-JOINER_METRICS = (LABELS, LABELS_FOREIGN, LABELS_HELD, LABELS_ASSIGNED)
+JOINER_METRICS = (LABELS, LABELS_FOREIGN, LABELS_HELD, LABELS_ASSIGNED, LABELS_CONSUMED, LABELS_LAG)
 
 PROCESSES = _gauge("supervisor_processes", "Processes that should be running.")
 RESTARTS = _counter("supervisor_restarts_total", "Processes started again after they had ended unasked.")

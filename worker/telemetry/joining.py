@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry
 
 from worker.quality.sketch import QualitySketch
 from worker.quality.tally import CONTRADICTING, DOUBLED, LABELLED
+from worker.records import TopicPartition
 from worker.telemetry import catalogue as c
 from worker.telemetry.health import ProcessHealth
 from worker.telemetry.instruments import Instruments
+from worker.telemetry.metrics import LagGauges
 
 _log = logging.getLogger("worker.joiner")
 
@@ -29,6 +31,8 @@ class JoinerTelemetry:
         self._held = metrics.gauge(c.LABELS_HELD)
         self._labels = {outcome: metrics.counter(c.LABELS, outcome) for outcome in c.LabelOutcome}
         self._foreign = metrics.counter(c.LABELS_FOREIGN)
+        self._consumed = metrics.counter(c.LABELS_CONSUMED)
+        self._lag = LagGauges(metrics.gauge(c.LABELS_LAG))
         self._last_progress.set(unix_time())
 
     def started(self) -> None:
@@ -53,8 +57,12 @@ class JoinerTelemetry:
         if labels:
             _log.warning("passed over: labels that can't be read, are from the future, or of no class: %d", labels)
 
-    def joined(self, sketch: QualitySketch, held: int) -> None:
+    def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
+        self._lag.show(lag)
+
+    def joined(self, sketch: QualitySketch, held: int, records: int) -> None:
         self._held.set(held)
+        self._consumed.inc(records)
         found = {
             c.LabelOutcome.JOINED: sum(tally[LABELLED] for tally in sketch.tallies.values()),
             c.LabelOutcome.DOUBLED: sum(tally[DOUBLED] - tally[CONTRADICTING] for tally in sketch.tallies.values()),
@@ -73,4 +81,6 @@ class JoinerTelemetry:
         self._health.stopped()
         self._ready.set(0)
         self._assigned.set(0)
+        self._held.set(0)
+        self._lag.show({})
         _log.info("stopped")

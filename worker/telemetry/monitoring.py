@@ -32,6 +32,7 @@ class MonitorTelemetry:
         self._last_progress = self._metrics.gauge(c.LAST_PROGRESS)
         self._active = self._metrics.gauge(c.DRIFT_ACTIVE)
         self._episodes = self._metrics.gauge(c.DRIFT_EPISODES, model)
+        self._concepts = self._metrics.gauge(c.QUALITY_EPISODES, model)
         self._windows = self._metrics.counter(c.DRIFT_WINDOWS, model)
         self._window_end = self._metrics.gauge(c.DRIFT_WINDOW_END, model)
         self._late = self._metrics.counter(c.DRIFT_LATE, model)
@@ -63,8 +64,9 @@ class MonitorTelemetry:
         self._refused.inc()
         _log.warning("passed over: %s", why, extra={"offset": offset})
 
-    def judged(self, outcome: Outcome, episodes: int) -> None:
+    def judged(self, outcome: Outcome, episodes: int, concepts: int) -> None:
         self._episodes.set(episodes)
+        self._concepts.set(concepts)
         self._windows.inc(len(outcome.reports))
         self._late.inc(sum(report.late for report in outcome.reports))
         if outcome.reports:

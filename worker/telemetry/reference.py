@@ -29,6 +29,7 @@ def metrics_page() -> str:
     sections = (
         ("The worker", c.WORKER_METRICS),
         ("The drift monitor", c.MONITOR_METRICS),
+        ("The joiner", c.JOINER_METRICS),
         ("The supervisor", c.SUPERVISOR_METRICS),
         ("The operating system's view", c.PROCESS_METRICS),
     )

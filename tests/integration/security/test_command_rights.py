@@ -27,17 +27,26 @@ Needs = Callable[[Settings], needed.Rights]
 
 @dataclass(frozen=True)
 class Command:
-    """``optional``: what it may not see it says, and goes on; ``shows``: what it prints of what it may see."""
+    """``optional``: what it may not see it says, and goes on; ``shows``: what it prints of what it may see.
+
+    ``labels``: with labels, and their topics.
+    """
 
     words: tuple[str, ...]
     needs: Needs
     shows: str
     optional: Needs = lambda _: ()
+    labels: bool = False
 
 
 def top_extras(settings: Settings) -> needed.Rights:
     letters, alerts = needed.top_letters_rights(settings), needed.top_alerts_rights(settings)
     return tuple(dict.fromkeys((*letters, *alerts)))
+
+
+def top_extras_with_labels(settings: Settings) -> needed.Rights:
+    quality, joiners = needed.top_quality_rights(settings), needed.top_joiners_rights(settings)
+    return tuple(dict.fromkeys((*top_extras(settings), *quality, *joiners)))
 
 
 COMMANDS = {
@@ -52,6 +61,9 @@ COMMANDS = {
     "dlq replay": Command(("dlq", "replay", "--yes", "--from-start"), needed.replay_rights, "replayed 1 of 1"),
     "dlq resume": Command(("dlq", "resume", "--yes"), needed.resume_rights, "resumed 1 partition"),
     "top": Command(("top", "--once", "--interval", "0.2"), needed.top_rights, "lag ", top_extras),
+    "top with labels": Command(
+        ("top", "--once", "--interval", "0.2"), needed.top_rights, "lag ", top_extras_with_labels, labels=True
+    ),
 }
 
 
@@ -66,6 +78,11 @@ def fill(bed: Bed) -> None:
     for name in ("drift-sketches", "drift-reports", "drift-alerts"):
         produce_all(administrator, f"{bed.topic}.{name}", [event(b"somebody else's")])
     stop(bed)
+
+
+def with_labels(bed: Bed) -> None:
+    bed.settings["labels"] = {"horizon_seconds": 3_600}
+    create_topics(bed.kafka.bootstrap, {f"{bed.topic}.{name}": 1 for name in ("labels", "quality-reports")})
 
 
 def stop(bed: Bed) -> None:
@@ -88,6 +105,8 @@ def without(bed: Bed, grants: dict[str, Grant]) -> Iterator[str]:
 
 def check(bed: Bed, command: Command) -> None:
     fill(bed)
+    if command.labels:
+        with_labels(bed)
     must, may = grants_of(command.needs(bed.read_settings)), grants_of(command.optional(bed.read_settings))
     become(bed, "person", must | may)
     for right in without(bed, must):

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.cli.drift_samples import alert, found, part, report
 from worker.cli.drift_charts import Point, histogram, time_line
 from worker.cli.drift_page import page
+from worker.cli.texts import briefly
 
 VOID = {"meta"}
 
@@ -86,6 +87,28 @@ def test_another_profile() -> None:
 def test_nothing_to_show(reports: list[dict[str, object]]) -> None:
     """Without a window that was judged the page says so."""
     assert "No window has been judged." in Tree(page(found(reports, []))).texts
+
+
+def test_a_line_says_from_where_to_where() -> None:
+    """The first and the last window are named below the line, and the upper end of the axis beside it."""
+    points = [
+        Point(name, value, 0.25, drifted=False) for name, value in (("2024-01-01", 0.5), ("b", 0.1), ("<c>", 0.2))
+    ]
+    assert [text for text in Tree(time_line(points)).texts if "threshold" not in text] == ["0.5", "2024-01-01", "<c>"]
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "said"),
+    [
+        (0, "1970-01-01"),
+        (5_400_000, "1970-01-01 01:30"),
+        (5_401_250, "1970-01-01 01:30:01.250"),
+        (10**17, "1" + "0" * 17),
+    ],
+)
+def test_times_are_as_short_as_they_can_be(time_ms: int, said: str) -> None:
+    """A window of a day is named by its date, and nothing that differs is left out."""
+    assert briefly(time_ms) == said
 
 
 def test_a_line_of_one_window() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from worker.cli.top_state import OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
+from tests.unit.monitor.test_encoding import QUALITY
+from worker.cli.top_state import LatestQuality, OpenEpisodes, RecentLetters, Snapshot, behind, rows_of, total_rate
 from worker.cli.top_views import as_json, headline, lines
 from worker.kafka.group_watch import GroupLook, Member, Progress
+from worker.kafka.joiner_watch import JoinersLook
 
 MEMBERS = [Member("a", "10.0.0.1", (0,)), Member("b", "10.0.0.2", (1,))]
 
@@ -101,3 +104,32 @@ def test_views() -> None:
     assert told[4].split("\t") == ["1", "decode", "mal\\x1b[31m"]
     assert told[6].split("\t")[:3] == ["age", "distribution", "major"]
     assert '"since_ms": 1000' in as_json(snapshot)
+
+
+def test_quality() -> None:
+    """Of each version and variant the latest report is shown, the youngest first; what was not judged has no score."""
+    latest = LatestQuality()
+    report = dataclasses.asdict(QUALITY) | {"figures": {"error_rate": 0.5}, "reference": {"error_rate": 0.125}}
+    latest.add(report | {"window_end": 60_000, "figures": {}})
+    latest.add(report)
+    latest.add(report | {"model_version": "2.0.0", "window_end": 180_000, "judged": False, "reference": {}})
+    snapshot = Snapshot(
+        group="g",
+        topic="loans",
+        state="stable",
+        members=2,
+        lag=0,
+        rate=None,
+        behind_seconds=None,
+        latency_seconds=(None, None),
+        partitions=(),
+        joiners=JoinersLook("g-labels", "stable", 1, 1_200, 3),
+        quality=latest.all(),
+    )
+    told = list(lines(snapshot))
+    assert told[1] == ("g-labels (joiners): stable, 1 member; left to read: 1,200 of the predictions, 3 of the labels")
+    rows = [line.split("\t") for line in told[3:]]
+    assert [row[0] for row in rows] == ["m 2.0.0", "m 1.0.0"]
+    assert rows[0][3:] == ["87.5%", "50.00%", "–", "–", "–", "yes"]
+    assert rows[1][3:] == ["87.5%", "50.00%", "12.50%", "25.00%", "2.00", "yes"]
+    assert '"predictions_lag": 1200' in as_json(snapshot)

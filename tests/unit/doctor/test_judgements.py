@@ -12,11 +12,11 @@ import pytest
 from worker.doctor import Finding, Level
 from worker.doctor.clock import judge_clock, judge_newest
 from worker.doctor.cluster import judge_cluster, release_of
-from worker.doctor.group import judge_group
+from worker.doctor.group import judge_group, judge_joiners
 from worker.doctor.permissions import judge_permissions
 from worker.doctor.port import judge_port
 from worker.doctor.records import judge_records
-from worker.doctor.topics import wanted_topics
+from worker.doctor.topics import Process, wanted_topics
 from worker.kafka.facts import ClusterFacts, GroupFacts, Operations, TopicFacts
 from worker.kafka.probe import Probed
 from worker.kafka.resume import Stopped
@@ -43,12 +43,21 @@ def levels(findings: list[Finding]) -> list[Level]:
     return [finding.level for finding in findings]
 
 
-def permissions(changed: dict[str, Operations], group: GroupFacts | None = None) -> list[Finding]:
-    wanted = wanted_topics(TOPICS, drift=True)
+def permissions(
+    changed: dict[str, Operations],
+    group: GroupFacts | None = None,
+    joiners: GroupFacts | None = None,
+    started: tuple[Process, ...] = (),
+) -> list[Finding]:
+    wanted = wanted_topics(TOPICS, drift=True, labels_kept_seconds=60)
     facts: dict[str, TopicFacts | None] = {
         topic.name: TopicFacts(topic.name, 1, 1, 0, 0, {}, changed.get(topic.name, ALL)) for topic in wanted
     }
-    return list(judge_permissions(wanted, facts, group or GroupFacts("EMPTY", 0, ALL), "loans-worker"))
+    groups: dict[str, tuple[Process, GroupFacts]] = {
+        "loans-worker": ("worker", group or GroupFacts("EMPTY", 0, ALL)),
+        "loans-worker-labels": ("joiner", joiners or GroupFacts("EMPTY", 0, ALL)),
+    }
+    return list(judge_permissions(wanted, facts, groups, frozenset(started)))
 
 
 def test_all_is_permitted() -> None:
@@ -67,6 +76,32 @@ def test_what_is_not_permitted() -> None:
 def test_what_a_monitor_may_not() -> None:
     """What a monitor alone lacks is a warning."""
     assert levels(permissions({"loans.drift-state": frozenset({"READ"})})) == [Level.WARNING]
+
+
+def test_what_a_joiner_may_not() -> None:
+    """What a joiner alone lacks is a warning, and an error where `run` starts it; its group is one of these things."""
+    lacking: dict[str, Operations] = {
+        "loans.labels": frozenset({"DESCRIBE"}),
+        "loans.predictions": frozenset({"WRITE"}),
+    }
+    found = permissions(lacking)
+    assert levels(found) == [Level.WARNING, Level.WARNING]
+    assert [finding.text for finding in found] == [
+        "a joiner may not read loans.predictions (predictions)",
+        "a joiner may not read loans.labels (labels)",
+    ]
+    assert levels(permissions(lacking, started=("joiner",))) == [Level.ERROR, Level.ERROR]
+    (only,) = permissions({}, joiners=GroupFacts("EMPTY", 0, frozenset({"DESCRIBE"})))
+    assert (only.level, only.fix) == (Level.WARNING, "allow READ on group loans-worker-labels")
+
+
+def test_nobody_joins() -> None:
+    """Workers without a joiner are a warning; nobody at all is not."""
+    nobody, somebody = GroupFacts("EMPTY", 0, None), GroupFacts("STABLE", 2, None)
+    assert levels(list(judge_joiners("loans-worker-labels", nobody, somebody))) == [Level.WARNING]
+    assert levels(list(judge_joiners("loans-worker-labels", nobody, nobody))) == [Level.OK]
+    (calm,) = judge_joiners("loans-worker-labels", somebody, somebody)
+    assert calm.text == "loans-worker-labels (joiners): 2 members, stable"
 
 
 def test_a_group_that_may_not_be_joined() -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from worker.doctor import Finding, Level
-from worker.doctor.topics import judge_topics, wanted_topics
+from worker.doctor.topics import Process, judge_topics, wanted_topics
 from worker.kafka.facts import TopicFacts
 from worker.kafka.topics import LETTER_ROOM_BYTES
 from worker.settings import Topics
@@ -121,3 +121,55 @@ def test_room_for_dead_letters(there: dict[str, TopicFacts | None]) -> None:
 def test_without_drift() -> None:
     """A worker that does not count for drift needs three topics."""
     assert [topic.name for topic in wanted_topics(TOPICS, drift=False)] == ["loans", "loans.predictions", "loans.dlq"]
+
+
+KEPT_SECONDS = 8 * 86_400
+
+
+@pytest.fixture
+def labelled(there: dict[str, TopicFacts | None]) -> dict[str, TopicFacts | None]:
+    """With the topics for labels, and predictions that are kept for as long as a joiner needs."""
+    ample = SOUND | {"retention.ms": str(KEPT_SECONDS * 1_000)}
+    for name in ("loans.predictions", "loans.labels"):
+        there[name] = facts(name, settings=ample)
+    there["loans.quality-reports"] = facts("loans.quality-reports", partitions=1)
+    return there
+
+
+def worst_of_labels(there: dict[str, TopicFacts | None], *started: Process) -> tuple[Level, str]:
+    wanted = wanted_topics(TOPICS, drift=True, labels_kept_seconds=KEPT_SECONDS)
+    found = list(judge_topics(wanted, there, 3, frozenset(started)))
+    assert len(found) == 9
+    (only,) = (finding for finding in found if finding.level is not Level.OK)
+    assert only.fix
+    return only.level, only.text
+
+
+def test_labels_need_as_many_partitions(labelled: dict[str, TopicFacts | None]) -> None:
+    """More partitions than the input's are as wrong as fewer: an error where `run` starts the joiner."""
+    labelled["loans.labels"] = dataclasses.replace(labelled["loans.labels"] or facts(""), partitions=7)
+    level, text = worst_of_labels(labelled)
+    assert level is Level.WARNING
+    assert text.startswith("loans.labels has 7 partitions, the input 6")
+    assert worst_of_labels(labelled, "joiner")[0] is Level.ERROR
+
+
+def test_missing_topics_for_labels(labelled: dict[str, TopicFacts | None]) -> None:
+    """Whoever needs a topic is named; what `run` starts beside the workers makes it an error."""
+    del labelled["loans.labels"]
+    told = "loans.labels (labels) does not exist, and the joiner needs it"
+    assert worst_of_labels(labelled) == (Level.WARNING, told)
+    assert worst_of_labels(labelled, "joiner") == (Level.ERROR, told)
+    labelled["loans.labels"] = labelled["loans.predictions"]
+    del labelled["loans.quality-reports"]
+    told = "loans.quality-reports (quality reports) does not exist, and the monitor needs it"
+    assert worst_of_labels(labelled, "joiner") == (Level.WARNING, told)
+    assert worst_of_labels(labelled, "monitor") == (Level.ERROR, told)
+
+
+def test_predictions_are_kept_for_the_labels(labelled: dict[str, TopicFacts | None]) -> None:
+    """Predictions that are deleted before their labels may come are a warning, in hours."""
+    labelled["loans.predictions"] = facts("loans.predictions")
+    level, text = worst_of_labels(labelled, "joiner")
+    assert level is Level.WARNING
+    assert "deleted after 168.0 h, and the joiner needs them for 192.0 h" in text

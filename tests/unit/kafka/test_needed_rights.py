@@ -98,7 +98,11 @@ def test_of_the_commands() -> None:
         "dlq replay": needed.replay_rights(WITH),
         "dlq resume": needed.resume_rights(WITH),
         "topics create": needed.created_topics_rights(WITH) + needed.widened_topics_rights(WITH),
-        "top": needed.top_rights(WITH) + needed.top_letters_rights(WITH) + needed.top_alerts_rights(WITH),
+        "top": needed.top_rights(WITH)
+        + needed.top_letters_rights(WITH)
+        + needed.top_alerts_rights(WITH)
+        + needed.top_quality_rights(WITH)
+        + needed.top_joiners_rights(WITH),
         "doctor": needed.doctor_rights(WITH, drift=True),
     }
     listed: dict[str, set[Row]] = {}

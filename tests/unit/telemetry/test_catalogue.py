@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from worker.telemetry.catalogue import (
     CATALOGUE,
+    JOINER_METRICS,
     MONITOR_METRICS,
     SUPERVISOR_METRICS,
     WORKER_METRICS,
@@ -66,7 +67,7 @@ def test_names_are_unique() -> None:
 def test_all_are_built_as_described() -> None:
     """What is registered has the catalogue's names, kinds and documentation, and nothing besides."""
     registry = CollectorRegistry()
-    metrics = (*WORKER_METRICS, *MONITOR_METRICS, *SUPERVISOR_METRICS)
+    metrics = (*WORKER_METRICS, *MONITOR_METRICS, *JOINER_METRICS, *SUPERVISOR_METRICS)
     Instruments(registry, metrics)
     built = {(family.name, family.type, family.documentation) for family in registry.collect()}
     assert built == {(m.name.removesuffix("_total"), str(m.kind), m.documentation) for m in metrics}
@@ -82,3 +83,4 @@ def test_the_page_is_current() -> None:
     """docs/metrics.md is what ``python -m worker.telemetry.reference`` writes."""
     page = Path(__file__).parents[3] / "docs" / "metrics.md"
     assert page.read_text(encoding="utf-8") == metrics_page()
+    assert [metric.name for metric in CATALOGUE if f"| `{metric.name}` |" not in metrics_page()] == []

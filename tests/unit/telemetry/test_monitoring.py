@@ -31,7 +31,7 @@ def bed() -> Bed:
 
 def test_windows_and_alerts(bed: Bed) -> None:
     """A delivered outcome is counted, and the scores of its latest window are shown by series and what of it."""
-    bed.telemetry.judged(Outcome((REPORT,), (ALERT,)), 1)
+    bed.telemetry.judged(Outcome((REPORT,), (ALERT,)), 1, 0)
     of_model = {"model": "m"}
     assert bed.value("drift_windows_closed_total", of_model) == 1
     assert bed.value("drift_late_records_total", of_model) == 1
