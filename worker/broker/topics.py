@@ -31,7 +31,7 @@ def create_topics(
         return frozenset()
     created = frozenset(name for name, future in _ask(client, topics).items() if _created(name, future))
     _check_existing(client, {name: count for name, count in partitions.items() if name not in created})
-    _await_leaders(client, {name: count for name, count in partitions.items() if name in created})
+    await_leaders(client, {name: count for name, count in partitions.items() if name in created})
     return created
 
 
@@ -67,7 +67,11 @@ def _check_existing(client: AdminClient, partitions: Mapping[str, int]) -> None:
         raise ConfigurationError(problems)
 
 
-def _await_leaders(client: AdminClient, partitions: Mapping[str, int]) -> None:
+def await_leaders(client: AdminClient, partitions: Mapping[str, int]) -> None:
+    """Until every one of so many partitions has a leader, so that a client that subscribes next finds the topics.
+
+    Raises TransportError.
+    """
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while waiting := _without_leader(client, partitions):
         if time.monotonic() > deadline:

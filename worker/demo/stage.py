@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from worker.broker import ports
 from worker.broker.choose import Broker
 from worker.broker.process import LAUNCHER
-from worker.broker.topics import create_topics
+from worker.broker.topics import await_leaders
 from worker.errors import TransportError, WorkerError
 from worker.shipped import shipped
 
@@ -92,15 +92,6 @@ def pack_bundle(folder: Path) -> str:
 def set_stage(folder: Path, broker: Broker, *, labels: bool = False) -> Stage:
     """Topics and settings, on a broker that runs; ``labels``: with them, and a joiner (where there are transactions)."""
     labels = labels and broker.transactional
-    if broker.transactional:
-        create_topics(broker.bootstrap, dict.fromkeys((TOPIC, PREDICTIONS, DEAD_LETTERS), PARTITIONS))
-        create_topics(broker.bootstrap, dict.fromkeys(DRIFT, 1))
-        if labels:
-            create_topics(broker.bootstrap, {LABELS: PARTITIONS, QUALITY: 1})
-    else:  # its topics come into being when they are first named
-        client = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
-        for topic in (TOPIC, PREDICTIONS, DEAD_LETTERS):
-            client.list_topics(topic, timeout=10)
     mode = "exactly-once" if broker.transactional else "at-least-once"
     stage = Stage(folder, broker.bootstrap, mode, ports.free(1)[0], labels)
     stage.settings.write_text(
@@ -115,7 +106,25 @@ def set_stage(folder: Path, broker: Broker, *, labels: bool = False) -> Stage:
         + (LABELS_SETTINGS if labels else ""),
         encoding="utf-8",
     )
+    _make_topics(stage)
     return stage
+
+
+def _make_topics(stage: Stage) -> None:
+    """By ``prediction-worker topics create``, until each has its leaders; without transactions by naming them."""
+    client = AdminClient({"bootstrap.servers": stage.bootstrap, "log_level": 0})
+    if stage.mode != "exactly-once":  # the mock's come into being when they are first named
+        for topic in (TOPIC, PREDICTIONS, DEAD_LETTERS):
+            client.list_topics(topic, timeout=10)
+        return
+    own = ["topics", "create", "--config", str(stage.settings), "--partitions", str(PARTITIONS), "--replication", "1"]
+    command = [sys.executable, "-m", "worker", *own]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    if done.returncode:
+        raise WorkerError(f"the topics could not be created: {done.stderr.strip()}")
+    flow = (TOPIC, PREDICTIONS, DEAD_LETTERS, *([LABELS] if stage.labels else []))
+    single = (*DRIFT, *([QUALITY] if stage.labels else []))
+    await_leaders(client, dict.fromkeys(flow, PARTITIONS) | dict.fromkeys(single, 1))
 
 
 @contextlib.contextmanager
