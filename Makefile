@@ -72,9 +72,9 @@ registry-test: $(READY)  ## A real Apicurio (109 MB, once) between the official 
 	  && .venv-registry/bin/python -m pip install --quiet --disable-pip-version-check 'confluent-kafka[avro,schemaregistry]==2.16.0'; }
 	@$(BIN)/python -m pytest tests/integration/registry -m long -s
 
-sbom: $(READY)  ## What the program is made of when installed, as CycloneDX: sbom.json
+sbom: $(READY)  ## What the program is made of, with the extras of the image, as CycloneDX: sbom.json
 	@test -x .venv-sbom/bin/python || { $(PYTHON) -m venv .venv-sbom && .venv-sbom/bin/python -m pip install --quiet \
-	  --disable-pip-version-check --constraint constraints.txt . \
+	  --disable-pip-version-check --constraint constraints.txt '.[otel,plan]' \
 	  && $(PYTHON) -m venv .venv-sbom/tool && .venv-sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7,<8'; }
 	@.venv-sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json .venv-sbom/bin/python
 	@echo "sbom.json: $$(grep -c '"bom-ref"' sbom.json) components"
