@@ -103,7 +103,6 @@ def test_predictions_are_registered(up: Docker) -> None:
     wait_until(lambda: registered() == [SUBJECT], UP_SECONDS)
     latest = answer(f"{REGISTRY}/subjects/{SUBJECT}/versions/latest")
     assert json.loads(latest["schema"]) == json.loads(output_schema("prediction"))
-
     predictions: list[dict[str, Any]] = []
 
     def of_both_kinds() -> bool:
@@ -116,12 +115,13 @@ def test_predictions_are_registered(up: Docker) -> None:
 
 
 def test_quality_is_realised(up: Docker) -> None:
-    """Flights that have landed are joined to their predictions, all of them, and the monitor publishes how many were right."""
+    """Flights that have landed are joined to the predictions of all workers, and the monitor publishes how many were right."""
     wait_until(lambda: value("sum(quality_windows_closed_total)") > 0, UP_SECONDS)
     wait_until(lambda: value("sum(quality_realised)") > 0, UP_SECONDS)
     assert value("sum(labels_assigned_partitions)") == 6
     assert value('sum(labels_total{outcome="joined"})') > 0
     assert value('sum(labels_total{outcome!="joined"})') == 0
+    assert value("sum(labels_predictions_refused_total)") == 0
 
 
 def test_alerts_reach_alertmanager(up: Docker) -> None:
@@ -132,6 +132,12 @@ def test_alerts_reach_alertmanager(up: Docker) -> None:
         return "PredictionDriftOpen" in {alert["labels"]["alertname"] for alert in alerts}
 
     wait_until(told, UP_SECONDS)
+
+
+def test_the_image_has_its_extras(up: Docker) -> None:
+    """What traces and the check of manifests need can be imported where the workers run."""
+    code = "import opentelemetry.exporter.otlp.proto.http, opentelemetry.sdk, yaml"
+    up.compose(*FILE, "exec", "--no-TTY", "worker", "python", "-c", code)
 
 
 def test_containers_are_nobodys_root(up: Docker) -> None:
