@@ -91,8 +91,8 @@ def test_flights_are_predicted_and_watched(up: Docker) -> None:
     """Prometheus finds four workers, one of which speaks TLS, monitor and joiner; flights are predicted, and drift is found."""
     wait_until(lambda: value("count(up == 1)") == 6, UP_SECONDS)
     wait_until(lambda: value("count(worker_assigned_partitions > 0)") == 4, UP_SECONDS)
+    wait_until(lambda: value("sum(worker_assigned_partitions)") == 6, UP_SECONDS)
     wait_until(lambda: value("sum(worker_records_consumed_total)") > FLIGHTS, UP_SECONDS)
-    assert value("sum(worker_assigned_partitions)") == 6
     assert value("sum(worker_dead_letters_total)") > 0
     wait_until(lambda: value("sum(drift_open_episodes)") > 0, UP_SECONDS)
     wait_until(lambda: value('count(ALERTS{alertname="PredictionDriftOpen", alertstate="firing"})') > 0, UP_SECONDS)
@@ -118,8 +118,8 @@ def test_quality_is_realised(up: Docker) -> None:
     """Flights that have landed are joined to the predictions of all workers, and the monitor publishes how many were right."""
     wait_until(lambda: value("sum(quality_windows_closed_total)") > 0, UP_SECONDS)
     wait_until(lambda: value("sum(quality_realised)") > 0, UP_SECONDS)
-    assert value("sum(labels_assigned_partitions)") == 6
-    assert value('sum(labels_total{outcome="joined"})') > 0
+    wait_until(lambda: value("sum(labels_assigned_partitions)") == 6, UP_SECONDS)
+    wait_until(lambda: value('sum(labels_total{outcome="joined"})') > 0, UP_SECONDS)
     assert value('sum(labels_total{outcome!="joined"})') == 0
     assert value("sum(labels_predictions_refused_total)") == 0
 
