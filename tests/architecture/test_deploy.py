@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from tests.architecture.source import ROOT
+from tests.integration.registry.apicurio import VERSION as APICURIO
 from worker import __version__
 from worker.broker.jars import KAFKA_VERSION
 from worker.settings import load_settings
@@ -36,11 +37,12 @@ def test_compose_waits_for_a_stop() -> None:
 
 
 def test_compose_has_valid_settings() -> None:
-    """The environment of the worker loads, and means broker, schema, bundle and replay of Compose; the others have the same."""
+    """The environment of the worker loads, and means broker, schema, bundle and replay of Compose; all others have it, too."""
     services = COMPOSE["services"]
     environment = services["worker"]["environment"]
     assert set(environment) <= VARIABLES
-    assert [services[name]["environment"] for name in ("topics", "monitor", "joiner")] == [environment] * 3
+    assert [services[name]["environment"] for name in ("topics", "monitor")] == [environment] * 2
+    assert all(environment.keys() <= services[role]["environment"].keys() for role in ROLES)
     settings = load_settings(None, environment)
     listeners = services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert f"INSIDE://{settings.kafka.bootstrap}" in listeners
@@ -68,7 +70,9 @@ def test_compose_waits_for_what_it_needs() -> None:
     for service in services.values():
         for name, how in service.get("depends_on", {}).items():
             assert how["condition"] != "service_healthy" or "test" in services[name]["healthcheck"]
-    assert all(set(services[role]["depends_on"]) == {"topics", "bundle"} for role in ROLES)
+    needed = {role: set(services[role]["depends_on"]) for role in ROLES}
+    assert needed.pop("worker-registry") == {"topics", "bundle", "registry"}
+    assert all(names == {"topics", "bundle"} for names in needed.values())
     assert services["worker"]["deploy"]["replicas"] == 2
     mounted = {v.partition(":")[0] for service in services.values() for v in service.get("volumes", ())}
     files = {name for name in mounted if name.startswith("./")}
@@ -109,6 +113,21 @@ def test_compose_speaks_tls() -> None:
     assert not any(volume.startswith("keys:") for volume in services["worker-tls"]["volumes"])
 
 
+def test_compose_has_a_registry() -> None:
+    """The worker of the profile has the others' settings, but for the registry; the joiner, which reads all predictions, can ask it."""
+    services = COMPOSE["services"]
+    registering, joiner, plain = (services[name]["environment"] for name in ("worker-registry", "joiner", "worker"))
+    assert joiner == plain | {"WORKER_REGISTRY__URL": registering["WORKER_REGISTRY__URL"]}
+    assert registering == joiner | {"WORKER_REGISTRY__OUTPUTS": "register"}
+    url = load_settings(None, registering).registry.url
+    registry = services["registry"]
+    port = registry["environment"]["QUARKUS_HTTP_PORT"]
+    assert url.startswith(f"http://registry:{port}/")
+    assert f"127.0.0.1:{port}:{port}" in registry["ports"]
+    assert registry["healthcheck"]["test"][-1].startswith(url.replace("//registry:", "//127.0.0.1:"))
+    assert services["worker-registry"]["profiles"] == registry["profiles"]
+
+
 def test_compose_is_observed() -> None:
     """Prometheus scrapes every worker, the monitor and the joiner at the port that they listen on, and everybody finds their files."""
     services = COMPOSE["services"]
@@ -133,10 +152,11 @@ def observed(path: str) -> Any:
 
 
 def test_versions_agree() -> None:
-    """One version of the worker, one of Kafka, and a Python that the project supports, wherever they are named."""
+    """One version of the worker, one of Kafka and the registry, and a Python that the project supports, wherever they are named."""
     images = {service["image"] for service in COMPOSE["services"].values()}
     assert {image for image in images if image.startswith("prediction-worker")} == {IMAGE}
     assert {image for image in images if image.startswith("apache/")} == {f"apache/kafka:{KAFKA_VERSION}"}
+    assert {image for image in images if image.startswith("apicurio/")} == {f"apicurio/apicurio-registry:{APICURIO}"}
     assert [image for image in images if not re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", image)] == []
     assert f'image.version="{__version__}"' in DOCKERFILE
     (python,) = re.findall(r"^ARG PYTHON_VERSION=([\d.]+)$", DOCKERFILE, re.MULTILINE)

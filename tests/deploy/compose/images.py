@@ -1,7 +1,7 @@
 """Stand-ins for the images of docker-compose.yml, under their names, where none can be pulled.
 
-Put together from Debian packages and the jars of the development broker; the worker's own image is built by its
-Dockerfile, as it is. Grafana can't be had so: in its place stands a server that reads what is provisioned and answers the
+Put together from Debian packages and jars of Maven Central: those of the development broker, and Apicurio's. The worker's
+own image is built by its Dockerfile, as it is. Grafana can't be had so: in its place stands a server that reads what is provisioned and answers the
 health check.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from tests.deploy.compose.daemon import CACHE, Docker, dockerd, output
+from tests.integration.registry.apicurio import unpacked
 from worker.broker.jars import class_path, java
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +31,7 @@ COMPOSE = "github.com/docker/compose/v2@v2.40.3"
 def build() -> None:
     """All that are missing; the worker's is always built."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
-    images = {service["image"] for service in services.values() if "profiles" not in service}
+    images = {service["image"] for service in services.values()}
     with dockerd(networks=False) as docker:
         base = base_image()
         if not docker.has(base):
@@ -74,8 +75,11 @@ def stand_in(docker: Docker, base: str, image: str) -> None:
     name = image.partition(":")[0].rpartition("/")[2]
     with tempfile.TemporaryDirectory(dir=CACHE) as context:
         shutil.copytree(STAND_INS / name, context, dirs_exist_ok=True)
-        if name == "kafka":
+        if name in ("kafka", "apicurio-registry"):
             shutil.copytree(java().parents[1], Path(context, "java"))
+        if name == "apicurio-registry":
+            shutil.copytree(unpacked(), Path(context, "deployments"))
+        if name == "kafka":
             Path(context, "libs").mkdir()
             for jar in class_path():
                 shutil.copy(jar, Path(context, "libs"))

@@ -66,8 +66,7 @@ class Apicurio:
 
 @contextlib.contextmanager
 def apicurio() -> Iterator[Apicurio]:
-    """Fetched from Maven Central where it is not there yet (109 MB, once)."""
-    registry = Apicurio(_unpacked())
+    registry = Apicurio(unpacked())
     try:
         registry.await_answer()
         yield registry
@@ -75,7 +74,8 @@ def apicurio() -> Iterator[Apicurio]:
         registry.stop()
 
 
-def _unpacked() -> Path:
+def unpacked() -> Path:
+    """The runner and its jars; fetched from Maven Central where they are not there yet (109 MB, once)."""
     from jgo.config import GlobalSettings  # noqa: PLC0415 - an optional extra
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
     from jgo.maven import MavenContext  # noqa: PLC0415
