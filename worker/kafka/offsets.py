@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not re-exported by name
 
@@ -13,6 +13,7 @@ from worker.kafka.errors import error_of, stopping
 from worker.records import TopicPartition
 
 TIMEOUT_SECONDS = 10.0
+METADATA_SECONDS = 2.0
 
 
 def ends(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:
@@ -37,9 +38,20 @@ class CommittedOffsets:
         self._consumer = consumer
         self._start = start
 
-    def metadata(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, str]:
-        """What was committed beside each partition's offset; empty where there is nothing."""
-        return {TopicPartition(p.topic, p.partition): p.metadata or "" for p in self._committed(partitions)}
+    def metadata(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, str] | None:
+        """What was committed beside each partition's offset, empty where there is nothing; None: ask again later.
+
+        While the group rebalances the coordinator may not answer: on our connection to it a JoinGroup waits for the member
+        that takes longest, and what is asked after it waits, too.
+        """
+        wanted = [Position(tp.topic, tp.partition) for tp in partitions]
+        try:
+            found = self._consumer.committed(wanted, timeout=METADATA_SECONDS)
+        except KafkaException as error:
+            if error_of(error).code() == KafkaError._TIMED_OUT:  # noqa: SLF001 - a public code
+                return None
+            raise stopping("reading committed offsets", error_of(error)) from None
+        return {TopicPartition(p.topic, p.partition): p.metadata or "" for p in found}
 
     def start_at(self, partitions: Sequence[TopicPartition]) -> None:
         """Resolve the configured start for partitions without an offset, commit it, and read on from there.

@@ -87,6 +87,10 @@ class KafkaSource:
             self._seek(batch.first_offsets())
             return Fetch(unassigned=unassigned)
         known = self._metadata(batch)
+        if known is None:
+            _LOG.warning("what is committed can't be read while the group rebalances: the batch is read again")
+            self._seek(batch.first_offsets())
+            return Fetch(unassigned=unassigned)
         self._next.update({tp.partition: offset for tp, offset in batch.next_offsets().items()})
         return Fetch(batch, generation, known, unassigned)
 
@@ -133,15 +137,16 @@ class KafkaSource:
         else:
             _LOG.warning("consume: %s", error.str())
 
-    def _metadata(self, batch: RecordBatch) -> dict[TopicPartition, str]:
-        """The metadata committed for the batch's partitions that are new to us."""
+    def _metadata(self, batch: RecordBatch) -> dict[TopicPartition, str] | None:
+        """The metadata committed for the batch's partitions that are new to us; None: it can't be read now."""
         if not self._unknown:
             return {}
         new = [tp for tp in batch.first_offsets() if tp.partition in self._unknown]
         if not new:
             return {}
         metadata = self._offsets.metadata(new)
-        self._unknown -= {tp.partition for tp in new}
+        if metadata is not None:
+            self._unknown -= {tp.partition for tp in new}
         return metadata
 
     def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
