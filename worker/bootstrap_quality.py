@@ -19,7 +19,7 @@ from worker.joiner.loop import JoinerObserver, JoinLoop, JoinSetting
 from worker.joiner.reading import LabelFields, LabelReader, PredictionReader, label_field
 from worker.kafka.config import admin_config, producer_config
 from worker.kafka.needed_rights import joiner_rights
-from worker.kafka.pair_source import KafkaPairSource, joiner_group
+from worker.kafka.pair_source import KafkaPairSource
 from worker.kafka.rights import check_rights
 from worker.kafka.slots import Slot
 from worker.kafka.topics import check_joiner_topics, joiner_topics, partition_counts
@@ -121,7 +121,7 @@ def connect_joiner(settings: Settings, prepared: PreparedJoiner, observer: Joine
     watchdog = Watchdog(delivery.watchdog_seconds, clock)
     watchdog.start()
     # Before subscribing: what a predecessor left open is ended.
-    group = joiner_group(settings.kafka.group)
+    group = settings.kafka.joiner_group
     producer = {"compression.type": "lz4"} | producer_config(settings, Slot.take(group).transactional_id(group))
     sink = TransactionalSink(producer, watchdog, clock, delivery.broker_timeout_seconds)
     return JoinLoop(

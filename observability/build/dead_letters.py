@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from observability.build.board import JOB, Board, Section
-from observability.build.panels import RED, YELLOW, Column, Query, figure, graph, listing
+from observability.build.panels import RATE, RED, YELLOW, Column, Query, figure, graph, listing
 
-RATE = "[$__rate_interval]"
 REFUSED = f"sum(rate(worker_dead_letters_total{{{JOB}}}{RATE}))"
 READ = f"sum(rate(worker_records_consumed_total{{{JOB}}}{RATE}))"
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import stat
+
 from observability.build import joiner
 from observability.build.board import JOB, Board, Section
-from observability.build.panels import GREEN, RED, YELLOW, Column, Query, figure, graph, listing
-
-RATE = "[$__rate_interval]"
-BELOW_ALL = float("-inf")
+from observability.build.panels import BELOW_ALL, GREEN, RATE, RED, YELLOW, Column, Query, figure, graph, listing
 
 
 def board() -> Board:
@@ -17,6 +16,17 @@ def board() -> Board:
         description="What has drifted, how far and since when; whether predictions come true, where labels are joined; and "
         "whether the monitor and the joiners that say so are well themselves.",
         sections=(_now(), _history(), _quality(), _monitor(), joiner.section()),
+    )
+
+
+def concept_drift() -> stat.Panel:
+    return figure(
+        "Concept drift",
+        "Open episodes: labels say that the model is wrong more often than is tolerated.",
+        "none",
+        Query(f"sum(quality_open_episodes{{{JOB}}})"),
+        steps={1: RED},
+        height=8,
     )
 
 
@@ -90,14 +100,7 @@ def _quality() -> Section:
     return Section(
         "Quality, where labels are joined",
         (
-            figure(
-                "Concept drift",
-                "Open episodes: labels say that the model is wrong more often than is tolerated.",
-                "none",
-                Query(f"sum(quality_open_episodes{{{JOB}}})"),
-                steps={1: RED},
-                height=8,
-            ),
+            concept_drift(),
             listing(
                 "Realised",
                 "Of the latest window whose labels have had their time.",

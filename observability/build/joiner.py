@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from observability.build.board import JOB, Section
-from observability.build.panels import GREEN, RED, YELLOW, Query, figure, graph
+from observability.build.panels import BELOW_ALL, GREEN, RATE, RED, YELLOW, Query, figure, graph
 
-RATE = "[$__rate_interval]"
-BELOW_ALL = float("-inf")
 LAG = f"sum(labels_lag_records{{{JOB}}})"
 READ = f"sum(rate(labels_records_consumed_total{{{JOB}}}{RATE}))"
 PLACED = f'sum(rate(labels_total{{outcome=~"joined|unmatched", {JOB}}}[1h]))'

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from observability.build.board import JOB, Board, Section
-from observability.build.panels import BLUE, RED, YELLOW, Column, Query, bars, buckets, figure, graph, listing
-
-RATE = "[$__rate_interval]"
+from observability.build.panels import BLUE, RATE, RED, YELLOW, Column, Query, bars, buckets, figure, graph, listing
 
 
 def board() -> Board:

@@ -5,7 +5,9 @@ which model serves?
 from __future__ import annotations
 
 from observability.build.board import JOB, Board, Section
+from observability.build.drift import concept_drift
 from observability.build.panels import (
+    BELOW_ALL,
     BLUE,
     GREEN,
     RED,
@@ -17,8 +19,6 @@ from observability.build.panels import (
     graph,
     listing,
 )
-
-BELOW_ALL = float("-inf")
 
 
 def board() -> Board:
@@ -222,14 +222,7 @@ def _right() -> Section:
     return Section(
         "Is the model right? (where labels are joined)",
         (
-            figure(
-                "Concept drift",
-                "Open episodes: labels say that the model is wrong more often than is tolerated.",
-                "none",
-                Query(f"sum(quality_open_episodes{{{JOB}}})"),
-                steps={1: RED},
-                height=8,
-            ),
+            concept_drift(),
             figure(
                 "Predictions with a label",
                 "In the latest window whose labels have had their time; the least of all versions and variants.",

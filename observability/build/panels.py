@@ -22,6 +22,10 @@ Steps = Mapping[float, str]
 """From which value on a panel has which colour; below the first it is green."""
 
 
+RATE = "[$__rate_interval]"
+BELOW_ALL = float("-inf")
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """PromQL, and what a series is called: text with labels in double braces."""

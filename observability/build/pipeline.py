@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from observability.build.board import JOB, Board, Section
-from observability.build.panels import RED, YELLOW, Query, buckets, graph
+from observability.build.panels import RATE, RED, YELLOW, Query, buckets, graph
 
-RATE = "[$__rate_interval]"
 PER_RECORD = f"clamp_min(sum(rate(worker_records_consumed_total{{{JOB}}}{RATE})), 0.001)"
 
 

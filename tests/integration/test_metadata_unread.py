@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from tests.conftest import MakeTopic
-from tests.integration.test_source_regained import _settings
+from tests.integration.test_source_regained import settings_of
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from tests.support.waiting import wait_until
@@ -21,7 +21,7 @@ def test_of_a_group_that_waits(kafka: KafkaUnderTest, make_topic: MakeTopic) -> 
     """Behind our JoinGroup the question waits, too; as soon as the slow member has joined it is answered."""
     topic = make_topic(partitions=6)
     config = {
-        **consumer_config(_settings(kafka.bootstrap, topic)),
+        **consumer_config(settings_of(kafka.bootstrap, topic)),
         "partition.assignment.strategy": "range",  # whose members join again only from within a poll
         "auto.offset.reset": "earliest",
     }
@@ -64,7 +64,7 @@ def test_the_batch_is_read_again(
     """No batch comes without what is committed beside its partitions; the next one begins where it began."""
     topic = make_topic()
     produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, bytes([i])) for i in range(10)])
-    source = Unanswered(consumer_config(_settings(kafka.bootstrap, topic)), topic, "earliest")
+    source = Unanswered(consumer_config(settings_of(kafka.bootstrap, topic)), topic, "earliest")
     fetches = []
 
     def ten_read() -> bool:

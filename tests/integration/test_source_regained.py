@@ -37,7 +37,7 @@ def test_regained_within_a_poll(kafka: KafkaUnderTest, make_topic: MakeTopic) ->
     """What had been fetched before is dropped, and reading goes on from the committed offset: nothing is passed over."""
     topic = make_topic()
     produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, bytes([i])) for i in range(10)])
-    source = Shaken(consumer_config(_settings(kafka.bootstrap, topic)), topic, "earliest")
+    source = Shaken(consumer_config(settings_of(kafka.bootstrap, topic)), topic, "earliest")
     offsets: list[Any] = []
 
     def read_three() -> bool:
@@ -59,7 +59,7 @@ def test_regained_within_a_poll(kafka: KafkaUnderTest, make_topic: MakeTopic) ->
     assert offsets == [[0, 1, 2], [2, 3, 4]]
 
 
-def _settings(bootstrap: str, topic: str) -> Settings:
+def settings_of(bootstrap: str, topic: str) -> Settings:
     return Settings.model_validate(
         {
             "kafka": {"bootstrap": bootstrap, "group": topic},

@@ -26,7 +26,6 @@ from worker.errors import WorkerError
 from worker.kafka.config import admin_config
 from worker.kafka.facts import BrokerFacts, GroupFacts, client_version
 from worker.kafka.needed_rights import looking_group, records_rights
-from worker.kafka.pair_source import joiner_group
 from worker.kafka.probe import probe, try_transaction
 from worker.kafka.resume import stopped_partitions
 from worker.kafka.rights import lacking, missing_rights
@@ -95,7 +94,7 @@ def _broker(
     wanted, started = wanted_topics(settings.topics, drift=drift, labels_kept_seconds=kept), _started(settings)
     topics = facts.topics([topic.name for topic in wanted])
     yield from judge_topics(wanted, topics, len(cluster.brokers), started)
-    name, joiners = settings.kafka.group, joiner_group(settings.kafka.group)
+    name, joiners = settings.kafka.group, settings.kafka.joiner_group
     group = facts.group(name)
     groups: dict[str, tuple[Process, GroupFacts]] = {name: ("worker", group)}
     if settings.labels.enabled and drift:

@@ -12,7 +12,6 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.kafka.config import consumer_config
 from worker.kafka.errors import client
-from worker.kafka.pair_source import joiner_group
 from worker.quality.position import Position as JoinPosition
 from worker.settings import Settings
 
@@ -24,7 +23,7 @@ class JoinedOffsets:
 
     def __init__(self, settings: Settings) -> None:
         self._topics = settings.topics
-        own = {"group.id": joiner_group(settings.kafka.group), "isolation.level": "read_uncommitted"}
+        own = {"group.id": settings.kafka.joiner_group, "isolation.level": "read_uncommitted"}
         self._group = client(Consumer, consumer_config(settings) | own)
 
     def positions(self, count: int) -> Mapping[int, tuple[int, int]]:

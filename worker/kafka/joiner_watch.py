@@ -15,7 +15,6 @@ from worker.kafka.errors import asked, client, error_of, stopping
 from worker.kafka.group_watch import TIMEOUT_SECONDS, described
 from worker.kafka.joined_watch import JoinedOffsets
 from worker.kafka.offsets import bounds
-from worker.kafka.pair_source import joiner_group
 from worker.kafka.topics import CREATE, partition_counts
 from worker.settings import Settings
 
@@ -37,7 +36,7 @@ class JoinerWatch:
     def __init__(self, settings: Settings) -> None:
         """Raises TransportError (no broker) and ConfigurationError (no topic of predictions or labels)."""
         topics = settings.topics
-        self._group, self._topics = joiner_group(settings.kafka.group), (topics.predictions, topics.labels)
+        self._group, self._topics = settings.kafka.joiner_group, (topics.predictions, topics.labels)
         self._admin_config = admin_config(settings)
         counts = partition_counts(self._admin_config, self._topics)
         if missing := [name for name in self._topics if name not in counts]:

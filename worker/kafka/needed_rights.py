@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.kafka.dead_letter_topic import replay_group
-from worker.kafka.pair_source import joiner_group
 from worker.kafka.rights import (
     ALTER,
     CREATE,
@@ -46,7 +45,7 @@ def monitor_rights(settings: Settings) -> Rights:
     of_labels = (
         Right(WRITE, "topic", topics.quality_reports),
         *(Right(DESCRIBE, "topic", name) for name in (topics.predictions, topics.labels)),
-        Right(DESCRIBE, "group", joiner_group(group)),
+        Right(DESCRIBE, "group", settings.kafka.joiner_group),
     )
     return (
         *(Right(READ, "topic", name) for name in (topics.input, topics.drift_sketches, topics.drift_state)),
@@ -60,7 +59,7 @@ def monitor_rights(settings: Settings) -> Rights:
 
 def joiner_rights(settings: Settings) -> Rights:
     """Of ``join``."""
-    topics, group = settings.topics, joiner_group(settings.kafka.group)
+    topics, group = settings.topics, settings.kafka.joiner_group
     return (
         *(Right(READ, "topic", name) for name in (topics.predictions, topics.labels)),
         Right(DESCRIBE, "topic", topics.input),
@@ -137,7 +136,7 @@ def top_quality_rights(settings: Settings) -> Rights:
 
 def top_joiners_rights(settings: Settings) -> Rights:
     """For what ``top`` shows of the joiners, likewise."""
-    topics, group = settings.topics, joiner_group(settings.kafka.group)
+    topics, group = settings.topics, settings.kafka.joiner_group
     described = (Right(DESCRIBE, "topic", name) for name in (topics.predictions, topics.labels))
     return (*described, Right(DESCRIBE, "group", group))
 
@@ -180,7 +179,7 @@ def doctor_rights(settings: Settings, *, drift: bool) -> Rights:
         *(Right(DESCRIBE_CONFIGS, "topic", name) for name in looked_at),
         Right(DESCRIBE_CONFIGS, "cluster", THE_CLUSTER),
         Right(DESCRIBE, "group", looking_group(settings, "doctor")),
-        *((Right(DESCRIBE, "group", joiner_group(settings.kafka.group)),) if labels else ()),
+        *((Right(DESCRIBE, "group", settings.kafka.joiner_group),) if labels else ()),
     )
 
 

@@ -35,11 +35,6 @@ _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - a public code
 _NO_OFFSET = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 
 
-def joiner_group(group: str) -> str:
-    """The group of the joiners beside a group of workers."""
-    return f"{group}-labels"
-
-
 class KafkaPairSource:
     """Implements ``ports.PairSource``."""
 
@@ -47,7 +42,7 @@ class KafkaPairSource:
         self._settings = settings
         self._topics = settings.topics
         config = consumer_config(settings) | {
-            "group.id": joiner_group(settings.kafka.group),
+            "group.id": settings.kafka.joiner_group,
             "enable.partition.eof": True,
         }
         self._admin = client(AdminClient, admin_config(settings))
@@ -95,7 +90,7 @@ class KafkaPairSource:
             spans = {p: Span(self._kept(reader, p, first), end) for p, (first, end) in wanted.items() if first < end}
             if not spans:
                 continue
-            with TopicReader(self._settings, reader.topic, joiner_group(self._settings.kafka.group)) as again:
+            with TopicReader(self._settings, reader.topic, self._settings.kafka.joiner_group) as again:
                 for batch in again.read(spans):
                     self._stay()
                     yield batch

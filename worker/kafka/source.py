@@ -88,7 +88,9 @@ class KafkaSource:
             return Fetch(unassigned=unassigned)
         known = self._metadata(batch)
         if known is None:
-            _LOG.warning("what is committed can't be read while the group rebalances: the batch is read again")
+            _LOG.warning(
+                "what is committed was not told, as while the group waits for a member: the batch is read again"
+            )
             self._seek(batch.first_offsets())
             return Fetch(unassigned=unassigned)
         self._next.update({tp.partition: offset for tp, offset in batch.next_offsets().items()})

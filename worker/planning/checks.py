@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.doctor import Finding
 from worker.doctor.findings import error, ok, warning
-from worker.planning.joining import JoinerMemory, check_joiner, check_joiner_memory, joiner_group
+from worker.planning.joining import JoinerMemory, check_joiner, check_joiner_memory
 from worker.planning.manifests import JOIN, RUN, Manifests, Scaler, Workload
 from worker.planning.sizing import MIB, Memory
 from worker.planning.timeouts import SUPERVISOR_SECONDS
@@ -123,7 +123,7 @@ def _trigger(scaler: Scaler, trigger: Mapping[str, Any], settings: Settings, rol
     said = trigger.get("metadata") or {}
     wanted = {"topic": settings.topics.input, "consumerGroup": settings.kafka.group}
     if role == JOIN:
-        wanted = {"topic": settings.topics.labels, "consumerGroup": joiner_group(settings)}
+        wanted = {"topic": settings.topics.labels, "consumerGroup": settings.kafka.joiner_group}
     whose = "the joiner's" if role == JOIN else "the worker's"
     own_names = {"apache-kafka": {"consumerGroup": "group"}}.get(trigger["type"], {})
     for key, value in wanted.items():

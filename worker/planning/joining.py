@@ -38,10 +38,6 @@ def joiner_memory(settings: Settings, load: Load | None) -> JoinerMemory:
     return JoinerMemory(held=None if load is None or horizon is None else round(load.peak * horizon * HELD_BYTES))
 
 
-def joiner_group(settings: Settings) -> str:
-    return f"{settings.kafka.group}-labels"
-
-
 def check_joiner(workload: Workload, settings: Settings, workers: Settings | None) -> Iterator[Finding]:
     """``workers``: the settings of those whose predictions it joins, where they are in the manifests, too."""
     if not settings.labels.enabled:

@@ -61,6 +61,11 @@ class Kafka(Section):
             )
         return options
 
+    @property
+    def joiner_group(self) -> str:
+        """The group of the joiners beside this one of the workers."""
+        return f"{self.group}-labels"
+
     def resolved_options(self) -> dict[str, str | int | float | bool]:
         """The options with ``env:`` and ``file:`` references replaced by the secrets that they name."""
         return {name: resolved(f"kafka.options.{name}", value) for name, value in self.options.items()}

@@ -9,9 +9,7 @@ import yaml
 
 from tests.unit.planning.samples import changed, deployment, scaled_object, settings
 from worker.doctor import Finding, Level
-from worker.kafka.pair_source import joiner_group
 from worker.planning import JoinerMemory, Load, check_manifests, joiner_memory, read_manifests
-from worker.planning.joining import joiner_group as group_as_planned
 from worker.planning.sizing import MIB
 from worker.settings import Settings
 
@@ -108,8 +106,7 @@ def test_a_budget_of_the_workers_alone() -> None:
 
 
 def test_a_scaler_of_the_joiners() -> None:
-    """KEDA must look at the labels and the joiners' group, which is named as the program names it."""
-    assert group_as_planned(settings()) == joiner_group("loans-worker")
+    """KEDA must look at the labels and the joiners' group."""
     path = "spec.triggers.0.metadata"
     own = changed(changed(scaled_object(), "spec.scaleTargetRef.name", "loans-joiner"), f"{path}.topic", "loans.labels")
     one = changed(joiner(), "spec.replicas", None)

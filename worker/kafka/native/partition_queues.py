@@ -88,7 +88,7 @@ class PartitionQueues:
     def wait(self, seconds: float) -> None:
         """For so long at most, until something is there to be taken, or for the client's callbacks."""
         if not self._wakes.poll(1_000 * min(seconds, _LONGEST_WAIT_SECONDS)):
-            self._worth.update(self._queues)
+            self._worth.update(self._queues)  # a record must not wait for want of a number
 
     def take(self, most: int) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         """At most so many records that are there, the partitions in turn; and errors, each with its partition.
