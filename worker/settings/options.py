@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from worker.errors import ConfigurationError
 
@@ -36,6 +37,7 @@ REFUSED_OPTIONS: Mapping[str, str] = {
 }
 
 
+LEAST_POLL_INTERVAL_MS = 10_000
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -52,6 +54,14 @@ def unprotected(options: Mapping[str, object]) -> str | None:
                 "sasl.mechanism PLAIN sends the password itself, and security.protocol SASL_PLAINTEXT does not encrypt "
                 "it: use SASL_SSL, or SCRAM-SHA-512"
             )
+    return None
+
+
+def impatient(options: Mapping[str, Any]) -> str | None:
+    """What is wrong where a member would be given up in mid-batch. Raises ValueError for an interval that is no number."""
+    found = (options.get(f"{scope}max.poll.interval.ms") for scope in ("", "consumer.", "producer."))
+    if any(interval is not None and int(interval) < LEAST_POLL_INTERVAL_MS for interval in found):
+        return f"max.poll.interval.ms must be at least {LEAST_POLL_INTERVAL_MS}, or the group gives a member up in mid-batch"
     return None
 
 

@@ -11,14 +11,13 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.settings.options import REFUSED_OPTIONS, resolved, unprotected
+from worker.settings.options import REFUSED_OPTIONS, impatient, resolved, unprotected
 from worker.settings.schema_registry import Registry
 from worker.settings.section import Section, Text
 
 Mode = Literal["exactly-once", "at-least-once"]
 Dialect = Literal["kafka", "connect", "spring"]
 
-LEAST_POLL_INTERVAL_MS = 10_000
 _SUFFIXES = {
     "predictions": "predictions",
     "dead_letters": "dlq",
@@ -54,11 +53,8 @@ class Kafka(Section):
             raise ValueError("; ".join(refused))
         if (problem := unprotected(options)) is not None:
             raise ValueError(problem)
-        interval = next((options[n] for n, b in bare.items() if b == "max.poll.interval.ms"), None)
-        if interval is not None and int(interval) < LEAST_POLL_INTERVAL_MS:
-            raise ValueError(
-                f"max.poll.interval.ms must be at least {LEAST_POLL_INTERVAL_MS}, or the group gives a member up in mid-batch"
-            )
+        if (problem := impatient(options)) is not None:
+            raise ValueError(problem)
         return options
 
     @property
