@@ -65,6 +65,8 @@ def start_kafka(cluster: Cluster) -> KafkaPod:
         },
     }
     cluster.apply(yaml.safe_dump_all([restricted(NAMESPACE), secret]))
+    # A namespace gets its service account a moment later; a pod without one is refused.
+    cluster.kubectl("wait", "--namespace", NAMESPACE, "--for=create", "serviceaccount/default", "--timeout=30s")
     cluster.apply(yaml.safe_dump(_pod()))
     cluster.kubectl(
         "wait", "--namespace", NAMESPACE, "--for=condition=Ready", "pod/kafka", "--timeout=120s", seconds=130
