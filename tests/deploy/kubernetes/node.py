@@ -51,6 +51,8 @@ cgroupDriver: cgroupfs
 failSwapOn: false
 failCgroupV1: false
 containerRuntimeEndpoint: unix://{state}/containerd.sock
+# Never: what is removed for a full disk can't be pulled again.
+imageGCHighThresholdPercent: 100
 evictionHard: {{memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}}
 podLogsDir: {folder}/pod-logs
 """
