@@ -74,6 +74,8 @@ class Forgetful:
         del committable
         self.sizes = {batch.topic: batch.keys.size_bytes + batch.values.size_bytes for batch in outgoing}
 
+    def settle(self) -> None: ...
+
     def close(self) -> None: ...
 
 

@@ -200,7 +200,7 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
     else:
         source = KafkaSource(consumer, topics.input, delivery.start, fenced=False)
         config = producer_config(settings, None)
-        sink = AtLeastOnceSink(config, source.consumer, watchdog, delivery.broker_timeout_seconds)
+        sink = AtLeastOnceSink(config, source, watchdog, clock, delivery.broker_timeout_seconds)
     return PredictionWorker(
         source=source,
         pipeline=pipeline,

@@ -73,13 +73,20 @@ class RecordSink(Protocol):
     """Where results become durable, together with the offsets of what they came of."""
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
-        """Write everything, then commit; after a normal return all of it is durable and visible.
+        """Write everything, then commit; after a normal return all results are durable and visible.
 
-        Raises DeliveryAborted: not committed (exactly once: nor visible), rewind. Fenced, TransportError: stop.
+        The commit may be under way still; of those that are, a later one is never overtaken by an earlier one. Raises
+        DeliveryAborted: not committed (exactly once: nor visible), rewind. Fenced, TransportError: stop.
         """
         ...
 
-    def close(self) -> None: ...
+    def settle(self) -> None:
+        """While there is nothing to deliver, see to a commit that is under way; does not wait. Raises TransportError."""
+        ...
+
+    def close(self) -> None:
+        """Not before the last commit has its outcome."""
+        ...
 
 
 class Predictor(Protocol):

@@ -46,8 +46,9 @@ class PredictionWorker:
                 self.run_once()
         finally:
             self.observer.stopped()
-            self.source.close()
+            # What is committed on the way out is committed as a member of the group.
             self.sink.close()
+            self.source.close()
 
     def stop(self) -> None:
         """Finish the batch in hand, then end; safe to call from a signal handler."""
@@ -61,6 +62,7 @@ class PredictionWorker:
         self._take_over(fetch)
         self._note_partitions()
         if fetch.batch is None:
+            self.sink.settle()
             self.observer.lagging(self.source.lag())
             return 0
         try:

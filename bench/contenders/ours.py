@@ -66,8 +66,8 @@ def _answer(run: Run, meter: Meter, *, copy: bool) -> None:
         observers.started()
         while not meter.done:
             loop.run_once()
-        loop.source.close()
         loop.sink.close()
+        loop.source.close()
 
 
 def _copying(pipeline: Pipeline) -> CopyingPipeline:

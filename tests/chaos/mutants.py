@@ -41,6 +41,9 @@ class _Sink:
         self._sink.deliver(self._outgoing(outgoing), self._committable(committable))
         self._after(committable)
 
+    def settle(self) -> None:
+        self._sink.settle()
+
     def close(self) -> None:
         self._sink.close()
 

@@ -65,8 +65,8 @@ def test_restarts(edges: Edges) -> None:
             if one := worker.run_once():
                 done += one
                 break
-        worker.source.close()
         worker.sink.close()
+        worker.source.close()
     check(rig)
     at = rig.edges.committed(rig.group, rig.input)
     latest = {

@@ -205,11 +205,12 @@ class RealEdges:
         return source
 
     def sink(self, source: RecordSource, group: str, mode: Mode, name: str) -> RecordSink:
-        settings, watchdog = self._settings(group), Watchdog(15, SystemClock())
+        settings, clock = self._settings(group), SystemClock()
+        watchdog = Watchdog(15, clock)
         if mode == "exactly-once":
             config = producer_config(settings, f"{group}-{name}")
-            return TransactionalSink(config, watchdog, SystemClock(), 30)
-        return AtLeastOnceSink(producer_config(settings, None), cast("KafkaSource", source).consumer, watchdog, 30)
+            return TransactionalSink(config, watchdog, clock, 30)
+        return AtLeastOnceSink(producer_config(settings, None), cast("KafkaSource", source), watchdog, clock, 30)
 
     def close(self) -> None:
         self._stack.close()

@@ -31,7 +31,8 @@ def test_thrown_out(kafka: KafkaUnderTest, make_topic: MakeTopic, *, fenced: boo
     produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, bytes([i])) for i in range(10)])
     settings = _settings(kafka.bootstrap, topic)
     source = KafkaSource({**consumer_config(settings), **SHORTEST}, topic, "earliest", fenced=fenced)
-    sink = AtLeastOnceSink(producer_config(settings, None), source.consumer, Watchdog(15, SystemClock()), 15)
+    clock = SystemClock()
+    sink = AtLeastOnceSink(producer_config(settings, None), source, Watchdog(15, clock), clock, 15)
     first, _ = _read(source)
     _await_nobody(kafka.bootstrap, topic)
     with pytest.raises(DeliveryAborted, match="without us"):

@@ -18,6 +18,7 @@ from confluent_kafka import TopicPartition as Position
 from worker.errors import TransportError
 from worker.kafka.errors import client, error_of, stopping
 from worker.kafka.membership import is_member
+from worker.kafka.native.commits import Commits
 from worker.kafka.native.library import Library
 from worker.kafka.native.partition_queues import PartitionQueues
 from worker.kafka.offsets import CommittedOffsets
@@ -39,7 +40,7 @@ PASSING = {
 
 
 class KafkaSource:
-    """Implements ``ports.RecordSource``.
+    """Implements ``ports.RecordSource``. ``commits`` are for the at-least-once sink, which is the same member's.
 
     ``max_bytes`` of a limit is not counted record by record: the batch size follows the mean size of records, and the
     client never holds more than it prefetches (``queued.max.messages.kbytes``).
@@ -58,12 +59,14 @@ class KafkaSource:
         self._fatal: KafkaError | None = None
         self._polled_at = time.monotonic()
         self._ours: frozenset[TopicPartition] = frozenset()
-        self._queues = PartitionQueues(Library(), self._consumer, topic)
+        library = Library()
+        self._queues = PartitionQueues(library, self._consumer, topic)
+        self.commits = Commits(library, self._consumer)
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     @property
     def consumer(self) -> Consumer:
-        """For the at-least-once sink, which commits through the same group member."""
+        """For the at-least-once sink, which asks whether it is a member of the group still."""
         return self._consumer
 
     def poll(self, limit: FetchLimit) -> Fetch:
@@ -112,6 +115,7 @@ class KafkaSource:
 
     def close(self) -> None:
         self._queues.close()
+        self.commits.close()
         self._consumer.close()
 
     def _gather(self, most: int) -> RecordBatch | None:

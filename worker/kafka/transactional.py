@@ -54,6 +54,9 @@ class TransactionalSink:
         self._call("send_offsets_to_transaction", producer.send_offsets_to_transaction, offsets, committable.generation)
         self._call("commit_transaction", producer.commit_transaction)
 
+    def settle(self) -> None:
+        """Nothing is under way between deliveries."""
+
     def close(self) -> None:
         """Nothing is open between deliveries, so there is nothing to wait for."""
         self._outbox.close()

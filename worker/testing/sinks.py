@@ -30,6 +30,9 @@ class InMemorySink:
             self._producer.abort()
             raise
 
+    def settle(self) -> None:
+        """Nothing is under way between deliveries."""
+
     def close(self) -> None:
         """Nothing is open between deliveries."""
 
@@ -47,6 +50,9 @@ class InMemoryAtLeastOnceSink:
                 self._kafka.write(batch)
         with self._kafka.faults.around("commit"):
             self._group.commit(committable.generation, committed_offsets(committable))
+
+    def settle(self) -> None:
+        """Nothing is under way between deliveries."""
 
     def close(self) -> None:
         """Nothing is in flight between deliveries."""

@@ -14,5 +14,6 @@ it loads anyway.
     wire_headers       headers as they were fetched
     outbox             an OutgoingBatch to the client's queue
     arguments          what a record with headers is handed over as
+    commits            offsets on their way, whose outcome is asked for later
     producer           the at-least-once producer: told only of what was not delivered
 """

@@ -26,6 +26,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "queue_get_consumer": (_POINTER, (_POINTER,)),
     "queue_get_main": (_POINTER, (_POINTER,)),
     "queue_get_partition": (_POINTER, (_POINTER, _TEXT, ctypes.c_int32)),
+    "queue_new": (_POINTER, (_POINTER,)),
     "queue_destroy": (None, (_POINTER,)),
     "queue_forward": (None, (_POINTER, _POINTER)),
     "queue_length": (_SIZE, (_POINTER,)),
@@ -38,6 +39,9 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "message_timestamp": (ctypes.c_int64, (_POINTER, _POINTER)),
     "message_headers": (_INT, (_POINTER, _POINTER)),
     "header_get_all": (_INT, (_POINTER, _SIZE, _POINTER, _POINTER, _POINTER)),
+    # committing
+    "commit_queue": (_INT, (_POINTER, _POINTER, _POINTER, _POINTER, _POINTER)),
+    "event_topic_partition_list": (_POINTER, (_POINTER,)),
     # producing
     "topic_new": (_POINTER, (_POINTER, _TEXT, _POINTER)),
     "topic_destroy": (None, (_POINTER,)),
