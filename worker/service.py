@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from worker.errors import DeadLetterLimit, DeliveryAborted, SchemaUnavailable, TransportError
@@ -16,6 +17,8 @@ from worker.records import Committable, RecordBatch, TopicPartition
 _LOG = logging.getLogger(__name__)
 # A fresh member gets out of loops that an old one can't.
 MAX_ABORTS_IN_A_ROW = 5
+LAG_SECONDS = 0.2
+"""How old what is said of the lag may be: it is asked for partition by partition, which a small batch would feel."""
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class PredictionWorker:
     _stopping: bool = False
     _partitions: frozenset[TopicPartition] = frozenset()
     _watermarks: dict[TopicPartition, int] = field(default_factory=dict)
+    _lag: Mapping[TopicPartition, int] = field(default_factory=dict)
+    _lag_at: float = float("-inf")
 
     def run(self) -> None:
         """Go on until ``stop``; then leave the group. Raises a WorkerError for whatever ends it otherwise."""
@@ -71,7 +76,7 @@ class PredictionWorker:
             self._hold(fetch.batch, error)
             return 0
         counters = self._judge(fetch, fetch.batch, outcome)
-        watermarks = {**self._watermarks, **outcome.watermarks}
+        watermarks = {**self._watermarks, **outcome.watermarks} if outcome.watermarks else self._watermarks
         metadata = committed_texts(self.limits.policy.digest, counters, watermarks)
         committable = Committable(fetch.batch.next_offsets(), metadata, fetch.generation)
         deliver_begun = self.clock.monotonic()
@@ -87,7 +92,9 @@ class PredictionWorker:
         deliver_seconds = now - deliver_begun
         size_bytes = fetch.batch.size_bytes
         self.batch_size = self.batch_size.after(len(fetch.batch), size_bytes, now - begun, deliver_seconds)
-        self.observer.delivered(self._report(fetch.batch, outcome, deliver_seconds))
+        if now - self._lag_at >= LAG_SECONDS:
+            self._lag, self._lag_at = self.source.lag(), now
+        self.observer.delivered(self._report(fetch.batch, outcome, size_bytes, deliver_seconds))
         return len(fetch.batch)
 
     def _limit(self) -> FetchLimit:
@@ -98,6 +105,8 @@ class PredictionWorker:
 
     def _take_over(self, fetch: Fetch) -> None:
         """Partitions come and go with what is remembered of them."""
+        if not fetch.assigned and not fetch.unassigned:
+            return
         states = {tp: PartitionState.read(text) for tp, text in fetch.assigned.items()}
         self.limits.unassigned(fetch.unassigned)
         self.limits.assigned(states)
@@ -139,13 +148,13 @@ class PredictionWorker:
             self._partitions = ours
             self.observer.assignment(len(ours))
 
-    def _report(self, batch: RecordBatch, outcome: Outcome, deliver_seconds: float) -> BatchReport:
+    def _report(self, batch: RecordBatch, outcome: Outcome, size_bytes: int, deliver_seconds: float) -> BatchReport:
         return BatchReport(
             records=len(batch),
             predictions=outcome.predictions,
             tombstones=outcome.tombstones,
             refusals=outcome.refusals,
-            input_bytes=batch.size_bytes,
+            input_bytes=size_bytes,
             oldest_timestamp_ms=int(batch.timestamp_ms.min()),
             decode_seconds=outcome.seconds["decode"],
             validate_seconds=outcome.seconds["validate"],
@@ -153,6 +162,6 @@ class PredictionWorker:
             encode_seconds=outcome.seconds["encode"],
             count_seconds=outcome.seconds["count"],
             deliver_seconds=deliver_seconds,
-            lag=self.source.lag(),
+            lag=self._lag,
             headers=batch.headers,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.edges import Edges, outgoing, read_batch, read_records, rows, some, values_of
-from tests.support.waiting import wait_until
 from worker.errors import DeliveryAborted, Fenced
 from worker.records import Committable, Record, TopicPartition
 from worker.settings import Mode
@@ -24,8 +23,11 @@ def test_delivered(edges: Edges, group: str, mode: Mode) -> None:
     committable = Committable(fetch.batch.next_offsets(), metadata, fetch.generation)
     sink.deliver([outgoing(out, rows(fetch.batch))], committable)
     assert sorted(values_of(edges.read(out)), key=str) == sorted(values_of(rows(fetch.batch)), key=str)
-    expected = {TopicPartition(topic, p): CommittedOffset(3, f"meta-{p}") for p in range(2)}
-    wait_until(lambda: edges.committed(group, topic) == expected, 10)
+    sink.close()
+    assert edges.committed(group, topic) == {
+        TopicPartition(topic, 0): CommittedOffset(3, "meta-0"),
+        TopicPartition(topic, 1): CommittedOffset(3, "meta-1"),
+    }
 
 
 def test_order_partition_key_headers(edges: Edges, group: str, mode: Mode) -> None:
@@ -59,7 +61,8 @@ def test_empty_delivery(edges: Edges, group: str, mode: Mode) -> None:
     fetch = read_batch(source, 2)
     assert fetch.batch is not None
     sink.deliver([], Committable(fetch.batch.next_offsets(), {}, fetch.generation))
-    wait_until(lambda: edges.committed(group, topic) == {TopicPartition(topic, 0): CommittedOffset(2, "")}, 10)
+    sink.close()
+    assert edges.committed(group, topic)[TopicPartition(topic, 0)].offset == 2
 
 
 def test_one_after_another(edges: Edges, group: str, mode: Mode) -> None:

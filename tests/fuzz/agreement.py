@@ -23,7 +23,7 @@ from worker.avro.gate import gate_writer
 from worker.avro.lockstep import ColumnReader, Reading
 from worker.avro.schema import SchemaRefused
 from worker.avro.slots import Form, Slot, decimal_value
-from worker.columns import NumberColumn
+from worker.columns import FEW_ROWS, Columns, NumberColumn
 from worker.columns.text import TextColumn
 from worker.columns.vectors import VectorColumn
 from worker.records import Slices
@@ -69,11 +69,24 @@ def check(
     # Of many doubted rows the record reader is spared what the lanes have read; with 1 these are many.
     for columnar.switch_rows in (1, len(bodies) + 1):
         same(columnar.read_in_lockstep(batch.buffer, batch.start, batch.end), single, context, bodies)
+    few(columnar, batch, single, context)
     against_fastavro(single, columnar, writer, bodies, context)
     for refused in single.refusals:
         if refused.row in sound and single.fault[refused.row] not in BY_VALUE:
             raise Disagreement(f"a sound record is refused: {refused}, {bodies[refused.row].hex()}\n{context}")
     return len(bodies), len(single.refusals)
+
+
+def few(columnar: ColumnReader, batch: Slices, whole: Reading, context: str) -> None:
+    """The values of few records are those of the columns, made of them late or of all records at once."""
+    rows = whole.good[:FEW_ROWS]
+    reading = columnar.read_by_record(batch.buffer, batch.start[rows], batch.end[rows])
+    for name, column in whole.columns.items():
+        if len(rows) and not isinstance(column, VectorColumn):
+            expected, late = column.take(rows).to_list(), reading.columns[name].to_list()
+            plain = list(Columns(reading.columns, len(rows), reading.few).values(name))
+            if not repr(expected) == repr(late) == repr(plain):
+                raise Disagreement(f"{name}: {expected!r}, in few records {late!r} and {plain!r}\n{context}")
 
 
 def same(left: Reading, right: Reading, context: str, bodies: list[bytes]) -> None:

@@ -59,7 +59,10 @@ class Decoder:
             if isinstance(reader, Cause):
                 refusals.append(Refusals.alike(rows, reader))
                 continue
-            reading = reader.read(batch.values.buffer, framed.body_start[rows], batch.values.end[rows])
+            start, end = framed.body_start, batch.values.end
+            if len(rows) != len(batch):
+                start, end = start[rows], end[rows]
+            reading = reader.read(batch.values.buffer, start, end)
             refusals.append(reading.refusals.among(rows))
             parts.append((rows, reading))
         if not parts:
@@ -87,7 +90,7 @@ def _in_batch_order(parts: list[tuple[IntArray, Reading]]) -> tuple[Columns, Int
     """The good rows of all parts as one set of columns."""
     if len(parts) == 1 and not parts[0][1].refusals:
         rows, reading = parts[0]
-        return Columns(reading.columns, len(rows)), rows
+        return Columns(reading.columns, len(rows), reading.few), rows
     rows = np.concatenate([rows[reading.fault == 0] for rows, reading in parts])
     if len(parts) == 1:
         reading = parts[0][1]

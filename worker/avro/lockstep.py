@@ -7,7 +7,7 @@ have not shown to be good.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from worker.avro.cells import Cells, Out, ReadColumn, blank_cells, cells_of, constant_column, finished, own, patch
 from worker.avro.fallback import RecordReader
 from worker.avro.faults import Refused, Verdict, cause_of
-from worker.avro.few import FewRecords
+from worker.avro.few import FewRecords, LateColumns
 from worker.avro.gate import WriterSchema, record_of
 from worker.avro.lanes import Lanes, Views
 from worker.avro.nodes import Record
@@ -25,16 +25,20 @@ from worker.avro.plan import WIDEST_RUN, grouped, reach
 from worker.avro.resolution import resolve
 from worker.avro.schema import RecordSchema
 from worker.avro.slots import Slot
+from worker.columns import FEW_ROWS
 from worker.columns.text import PAD_BYTES
 from worker.records import IntArray, Refusals
 
 DEFAULT_SWITCH_ROWS = 16
+Place = tuple[int, int, int, int, int]
+"""A record to be judged: its row, where it begins and ends, where the reader begins with it, and with which step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Columns by (dotted) reader's field, every one of n rows; refused rows hold zeros and empty texts.
 
+    ``few``: of few rows, none of them refused, their values (see ``Columns.few``).
     ``fault`` is uint8 of shape (n,), a ``Fault`` each, 0 where the row is good; ``refusals`` says of each refused row
     where it failed, in row order.
     """
@@ -42,6 +46,7 @@ class Reading:
     columns: Mapping[str, ReadColumn]
     fault: npt.NDArray[np.uint8]
     refusals: Refusals
+    few: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def good(self) -> IntArray:
@@ -69,7 +74,7 @@ class ColumnReader:
         self._steps = sum(count for _, count in self._operations)
         self._pad = bytes(1 + reach(program.root) + max(PAD_BYTES, WIDEST_RUN))
         self._records = RecordReader(program)
-        self._few = FewRecords(self._read_slots)
+        self._few = FewRecords(program)
 
     def read(self, buffer: bytes | bytearray | memoryview, start: IntArray, end: IntArray) -> Reading:
         """Read the bodies ``buffer[start[i]:end[i]]``; 0 <= start <= end <= len(buffer), none is null."""
@@ -90,17 +95,24 @@ class ColumnReader:
         cells = [out[slot.index] or blank_cells(slot, len(start)) for slot in self._read_slots]
         if not len(doubted):
             return self._reading(cells, data, len(start), _Judged())
-        judged = self._judged(data, start, end, self._doubts(views, start, end, doubted))
+        doubts = self._doubts(views, start, end, doubted)
+        judged = self._judged(data, doubts.places(start, end))
         return self._reading(self._mended(cells, start, doubted, judged), data, len(start), judged)
 
     def read_by_record(self, buffer: bytes | bytearray | memoryview, start: IntArray, end: IntArray) -> Reading:
         """As ``read``, without lanes."""
         data = b"".join((buffer, self._pad))
-        rows = np.arange(len(start))
-        judged = self._judged(data, start, end, _Doubts(rows, start, np.zeros(len(start), np.int64)))
-        if judged.values and not judged.rows:
-            return self._read(self._few.columns(judged.values, start.tolist(), data), len(start), judged)
-        return self._reading(self._mended(None, start, rows, judged), data, len(start), judged)
+        bases = start.tolist()
+        judged = self._judged(
+            data, ((i, begin, stop, begin, 0) for i, (begin, stop) in enumerate(zip(bases, end.tolist(), strict=True)))
+        )
+        if not judged.values or judged.rows:
+            return self._reading(self._mended(None, start, np.arange(len(start)), judged), data, len(start), judged)
+        read, values, count = self._few, judged.values, len(bases)
+        if count > FEW_ROWS:
+            return self._read(read.columns(values, bases, data), count, judged)
+        late = LateColumns(lambda: self._with_constants(read.columns(values, bases, data), count))
+        return Reading(late, np.zeros(count, np.uint8), Refusals.none(), read.values(values, bases, data))
 
     def _out(self) -> Out:
         return [None] * len(self.program.slots)
@@ -131,13 +143,10 @@ class ColumnReader:
         at[left], first[left] = lanes.cursor, step
         return doubts
 
-    def _judged(self, data: bytes, start: IntArray, end: IntArray, doubts: _Doubts) -> _Judged:
+    def _judged(self, data: bytes, places: Iterable[Place]) -> _Judged:
         """What the record reader says."""
         judged = _Judged()
         read = self._records.read
-        rows = doubts.rows
-        columns = (rows, start[rows], end[rows], doubts.at, doubts.first)
-        places = zip(*(column.tolist() for column in columns), strict=True)
         for row, begin, stop, position, step in places:
             body = data[begin:stop]
             try:
@@ -178,17 +187,19 @@ class ColumnReader:
         return self._read(found, count, judged)
 
     def _read(self, found: Mapping[int, ReadColumn], count: int, judged: _Judged) -> Reading:
-        """With constants beside what was found."""
-        columns = {
+        fault = np.zeros(count, np.uint8)
+        if judged.rows:
+            fault[judged.rows] = [verdict[0] for verdict in judged.verdicts]
+        return Reading(self._with_constants(found, count), fault, judged.refusals())
+
+    def _with_constants(self, found: Mapping[int, ReadColumn], count: int) -> dict[str, ReadColumn]:
+        """By name, constants beside what was found."""
+        return {
             slot.name: found[slot.index]
             if slot.index in found
             else constant_column(slot, self.program.constants[slot.index], count)
             for slot in self.program.slots
         }
-        fault = np.zeros(count, np.uint8)
-        if judged.rows:
-            fault[judged.rows] = [verdict[0] for verdict in judged.verdicts]
-        return Reading(columns, fault, judged.refusals())
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +209,11 @@ class _Doubts:
     rows: IntArray
     at: IntArray
     first: IntArray
+
+    def places(self, start: IntArray, end: IntArray) -> Iterator[Place]:
+        rows = self.rows
+        columns = (rows, start[rows], end[rows], self.at, self.first)
+        return zip(*(column.tolist() for column in columns), strict=True)
 
 
 @dataclass(slots=True)

@@ -31,6 +31,11 @@ class NumberColumn:
             floats[self.null] = np.nan
         return floats
 
+    def to_list(self) -> list[Any]:
+        """As Python numbers and ``None``."""
+        values: list[Any] = (self.values if self.null is None else self.objects()).tolist()
+        return values
+
     def objects(self) -> npt.NDArray[np.object_]:
         """As Python numbers and ``None``, shape (n,)."""
         objects = self.values.astype(object)

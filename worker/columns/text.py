@@ -88,6 +88,10 @@ class TextColumn:
         """The bytes as they stand, for writing them on without decoding."""
         return Slices(self.pool, self.start if self.null is None else np.where(self.null, -1, self.start), self.end)
 
+    def to_list(self) -> list[Any]:
+        """As ``bytes``, whatever they are, and ``None``."""
+        return self.slices().to_list()
+
     def codes(self, categories: Sequence[bytes]) -> IntArray:
         """The index of each row's bytes in ``categories`` (of which the first of equal ones counts); -1: unknown or null.
 

@@ -39,6 +39,11 @@ class VectorColumn:
     def take(self, rows: IntArray) -> VectorColumn:
         return VectorColumn(self.pool, self.start[rows], self.end[rows], None if self.null is None else self.null[rows])
 
+    def to_list(self) -> list[Any]:
+        """As lists of Python numbers and ``None``."""
+        objects: list[Any] = self.objects().tolist()
+        return objects
+
     def lengths(self) -> IntArray:
         return self.end - self.start
 

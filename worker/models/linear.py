@@ -6,7 +6,10 @@ computed here is the same, operation by operation; ``BundlePredictor`` compares 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,10 @@ _PIPELINE = "sklearn.pipeline.Pipeline"
 
 @dataclass(frozen=True, slots=True)
 class BinaryLogistic:
-    """Imputer and scaler, either or neither, before a regression of two classes; ``None``: no such step."""
+    """Imputer and scaler, either or neither, before a regression of two classes; ``None``: no such step.
+
+    ``steps``: of each feature what replaces NaN, the mean and the scale; where there is no such step, what changes nothing.
+    """
 
     fill: FloatArray | None
     mean: FloatArray | None
@@ -29,6 +35,7 @@ class BinaryLogistic:
     coefficients: FloatArray
     intercept: FloatArray
     expit: Any
+    steps: tuple[tuple[float, float, float], ...]
 
     @staticmethod
     def of(model: Any) -> BinaryLogistic | None:
@@ -43,14 +50,17 @@ class BinaryLogistic:
             return None
         from scipy.special import expit  # noqa: PLC0415 - loaded by the regression's own module, and by no other model's
 
-        found = BinaryLogistic(
-            fill=imputer.statistics_ if imputer else None,
-            mean=scaler.mean_ if scaler and scaler.with_mean else None,
-            scale=scaler.scale_ if scaler and scaler.with_std else None,
-            coefficients=regression.coef_,
-            intercept=regression.intercept_,
-            expit=expit,
+        fill = imputer.statistics_ if imputer else None
+        mean = scaler.mean_ if scaler and scaler.with_mean else None
+        scale = scaler.scale_ if scaler and scaler.with_std else None
+        width = regression.coef_.shape[1]
+        by_feature = zip(
+            [nan] * width if fill is None else fill.tolist(),
+            [0.0] * width if mean is None else mean.tolist(),
+            [1.0] * width if scale is None else scale.tolist(),
+            strict=True,
         )
+        found = BinaryLogistic(fill, mean, scale, regression.coef_, regression.intercept_, expit, tuple(by_feature))
         return found if found._is_plain() else None
 
     def probabilities(self, matrix: FloatArray) -> FloatArray | None:
@@ -72,8 +82,29 @@ class BinaryLogistic:
         np.subtract(1, both[:, 1], out=both[:, 0])
         return both
 
+    def few(self, rows: Sequence[Sequence[float | None]], padded: int) -> FloatArray | None:
+        """As ``probabilities``, of few rows (None for NaN) in a matrix of ``padded`` rows.
+
+        Number by number up to the product, which gives the same bits: arrays cost more than what stands in them.
+        """
+        scaled = [[(value - mean) / scale for value, mean, scale in self._filled(row)] for row in rows]
+        if not all(map(isfinite, chain.from_iterable(scaled))):
+            return None
+        matrix = np.empty((padded, len(self.steps)))
+        matrix[: len(rows)] = scaled
+        matrix[len(rows) :] = scaled[-1]
+        decisions = (matrix @ self.coefficients.T)[: len(rows), 0] + self.intercept
+        return np.array([(1 - chance, chance) for chance in self.expit(decisions).tolist()])
+
+    def _filled(self, row: Sequence[float | None]) -> Iterator[tuple[float, float, float]]:
+        """Values with their features' mean and scale."""
+        for value, (fill, mean, scale) in zip(row, self.steps, strict=True):
+            yield fill if value is None or value != value else value, mean, scale  # noqa: PLR0124 - NaN
+
     def _is_plain(self) -> bool:
         parts = (self.fill, self.mean, self.scale, self.coefficients, self.intercept)
+        if self.scale is not None and not self.scale.all():
+            return False
         return all(part is None or (part.dtype == np.float64 and bool(np.isfinite(part).all())) for part in parts)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from math import nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from worker.columns import Column, Columns, NumberColumn, Scores, TextColumn, VectorColumn
+from worker.columns import FEW_ROWS, Column, Columns, NumberColumn, Scores, TextColumn, VectorColumn
 from worker.errors import ModelError
 from worker.models.bundle import Bundle
 from worker.models.estimator import OneThread, forget_column_names, use_one_job
@@ -27,7 +28,6 @@ PAD_ROWS = 64
 BLOCK_ROWS = 512
 MAX_CALL_ROWS = 8192
 _ALONE_ROWS = 1024
-_FEW_ROWS = 3  # filled by row: columns of so few cost more than what stands in them
 
 
 class BundlePredictor:
@@ -58,6 +58,10 @@ class BundlePredictor:
         self._one_thread.hold()
         rows = len(columns)
         padded = -(-rows // self._pad_rows) * self._pad_rows
+        if self._logistic is not None and self._is_flat and 0 < rows <= FEW_ROWS:
+            found = self._logistic.few(self._rows(columns), padded)
+            if found is not None:
+                return self._scores(found)
         table = self._matrix(columns, padded) if self._frame is None else self._data_frame(columns, padded)
         outputs = [self._call(table[i : i + self._call_rows]) for i in range(0, padded, self._call_rows)]
         if not outputs:
@@ -103,9 +107,8 @@ class BundlePredictor:
         """
         rows, at = len(columns), 0
         matrix = np.empty((padded, self._width))
-        if 0 < rows <= _FEW_ROWS and self._is_flat:
-            values = [_floats(columns[feature.name]).tolist() for feature in self._manifest.features]
-            matrix[:rows] = list(zip(*values, strict=True))
+        if 0 < rows <= FEW_ROWS and self._is_flat:
+            matrix[:rows] = [[nan if value is None else value for value in row] for row in self._rows(columns)]
             matrix[rows:] = matrix[rows - 1]
             return matrix
         for feature in self._manifest.features:
@@ -116,6 +119,10 @@ class BundlePredictor:
             at += feature.length or 1
         matrix[rows:] = matrix[rows - 1 : rows]
         return matrix
+
+    def _rows(self, columns: Columns) -> list[tuple[Any, ...]]:
+        """The features' values of each of few rows, null as None."""
+        return list(zip(*(columns.values(feature.name) for feature in self._manifest.features), strict=True))
 
     def _data_frame(self, columns: Columns, padded: int) -> Any:
         """Columns by name; null as NaN, the way ``read_csv`` has it, and NaN makes floats of integers as it does there."""
@@ -153,8 +160,9 @@ class BundlePredictor:
             return Scores(output)
         if self._manifest.task == "binary" and threshold is not None:
             score = np.ascontiguousarray(output[:, self._positive])
-            label = np.where(score >= threshold, self._positive, 1 - self._positive).astype(np.int64)
-            return Scores(score, classes, label, output)
+            # The other class is 0 or 1, too.
+            label = (score >= threshold) ^ (self._positive == 0)
+            return Scores(score, classes, label.astype(np.int64), output)
         label = np.argmax(output, axis=1).astype(np.int64)
         return Scores(np.take_along_axis(output, label[:, None], axis=1)[:, 0], classes, label, output)
 

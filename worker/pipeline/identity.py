@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.avro.schema import Kind, RecordSchema
-from worker.columns import Columns, NumberColumn, TextColumn
+from worker.columns import FEW_ROWS, Columns, NumberColumn, TextColumn
 from worker.records import IntArray, RecordBatch, Slices
 
 _PER_MILLISECOND = {
@@ -54,6 +54,9 @@ class Identity:
 
     def ids(self, batch: RecordBatch, columns: Columns, rows: IntArray) -> Slices:
         """Ids of the batch rows ``rows``, whose columns are given, in UTF-8."""
+        if self.id_field is not None and len(rows) <= FEW_ROWS:
+            found = columns.values(self.id_field)
+            return Slices.of([value if isinstance(value, bytes) else str(value).encode() for value in found])
         if self.id_field is not None:
             column = columns[self.id_field]
             if isinstance(column, TextColumn):
@@ -66,6 +69,9 @@ class Identity:
         """Event times in Unix milliseconds, int64 of the length of ``rows``."""
         if self.time_field is None:
             return batch.timestamp_ms[rows]
+        if len(rows) <= FEW_ROWS:
+            units = self._time_units_per_millisecond
+            return np.array([value // units for value in columns.values(self.time_field)], np.int64)
         column = columns[self.time_field]
         assert isinstance(column, NumberColumn)  # see ``problems``
         if self._time_units_per_millisecond == 1:

@@ -63,9 +63,7 @@ class DeadLetterLimits:
             refused = np.zeros(len(batch), np.bool_)
             refused[refusals.rows] = True
         after = {}
-        for partition, records in enumerate(np.bincount(batch.partition).tolist()):
-            if not records:
-                continue
+        for partition, records in batch.counts():
             tp = TopicPartition(batch.topic, partition)
             among = None if refused is None else refused[batch.partition == partition]
             after[tp] = self._advanced(self._counters.get(tp, Counters()), records, among)

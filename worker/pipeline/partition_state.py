@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from worker.records import TopicPartition
 
 _VERSION = 1
+_quoted = lru_cache(maxsize=16)(json.dumps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class PartitionState:
         seen, refused, run = counters.seen, counters.refused, counters.consecutive
         # Written for each partition of each batch, so not by way of a dictionary.
         return (
-            f'{{"v":{_VERSION},"digest":{json.dumps(self.digest)},'
+            f'{{"v":{_VERSION},"digest":{_quoted(self.digest)},'
             f'"seen":{seen},"refused":{refused},"run":{run}{tripped}{watermark}}}'
         )
 

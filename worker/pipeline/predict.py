@@ -7,11 +7,13 @@ not the records: telling the two apart must not rest on one row, so below ``BLAM
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
+from math import isfinite
 from typing import NoReturn
 
 import numpy as np
 
-from worker.columns import Columns, Scores
+from worker.columns import FEW_ROWS, Columns, Scores
 from worker.errors import ModelError
 from worker.ports import Predictor
 from worker.records import Cause, FloatArray, IntArray, Reason, Refusal, Refusals, Stage
@@ -44,7 +46,9 @@ def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Predictio
         return Prediction(_NOTHING, rows[:0], _raised(rows, failures))
     predicted = parts[0][0] if len(parts) == 1 else np.concatenate([indices for indices, _ in parts])
     scores = _joined([scores for _, scores in parts])
-    refusals = _raised(rows, failures)
+    refusals = _raised(rows, failures) if failures else Refusals.none()
+    if len(predicted) == len(rows) and _all_finite(scores):
+        return Prediction(scores, rows, refusals)
     finite = np.isfinite(scores.score)
     if scores.probabilities is not None:
         finite &= np.isfinite(scores.probabilities).all(axis=1)
@@ -56,6 +60,13 @@ def predict(predictor: Predictor, columns: Columns, rows: IntArray) -> Predictio
         kept = np.flatnonzero(finite)
         scores, predicted = scores.take(kept), predicted[kept]
     return Prediction(scores, rows[predicted], refusals)
+
+
+def _all_finite(scores: Scores) -> bool:
+    chances = scores.probabilities
+    if len(scores) > FEW_ROWS:
+        return bool(np.isfinite(scores.score).all() and (chances is None or np.isfinite(chances).all()))
+    return all(map(isfinite, chain(scores.score.tolist(), () if chances is None else chances.ravel().tolist())))
 
 
 _NOTHING = Scores(np.empty(0, np.float64))

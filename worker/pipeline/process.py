@@ -70,7 +70,9 @@ class Pipeline:
         validated_at = self.timer()
         prediction = predict(self.predictor, valid.columns, valid.rows)
         predicted_at = self.timer()
-        found = [decoded.refusals, valid.refusals, *([prediction.refusals] if prediction else [])]
+        found = [refused for refused in (decoded.refusals, valid.refusals) if refused]
+        if prediction and prediction.refusals:
+            found.append(prediction.refusals)
         skipped = len(decoded.tombstones)
         if self.tombstones == "dead-letter":
             found.append(Refusals.alike(decoded.tombstones, NULL_VALUE))
@@ -105,11 +107,13 @@ class Pipeline:
         return Outcome(tuple(outgoing), _count(prediction), refusals, skipped, seconds, after)
 
     def _predictions(self, batch: RecordBatch, predicted: Predicted) -> OutgoingBatch:
-        rows = predicted.rows
+        rows, partition, keys = predicted.rows, batch.partition, batch.keys
+        if len(rows) != len(batch):
+            partition, keys = partition[rows], keys.take(rows)
         return OutgoingBatch(
             topic=self.predictions_topic,
-            partition=batch.partition[rows],
-            keys=batch.keys.take(rows),
+            partition=partition,
+            keys=keys,
             values=self.encoder.encode(batch, predicted),
             headers=trace_contexts(batch.headers).take(rows) if batch.headers else batch.headers,
         )

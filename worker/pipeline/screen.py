@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from worker.avro.schema import Field, Kind
-from worker.columns import Columns, NumberColumn, TextColumn
+from worker.columns import FEW_ROWS, Columns, NumberColumn, TextColumn
 from worker.records import BoolArray, FloatArray
 
 _FLOATS = (Kind.FLOAT, Kind.DOUBLE)
@@ -20,8 +21,6 @@ _FLOATS = (Kind.FLOAT, Kind.DOUBLE)
 _BLOCK_KINDS = (Kind.INT, *_FLOATS)
 _LARGEST = float(np.finfo(np.float64).max)
 _MOST_BYTES_A_CHARACTER = 4
-FEW_ROWS = 3
-"""Up to so many, values are compared one by one: arrays cost more than what stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +60,12 @@ class Screen:
 
     def _wrong_of_few(self, columns: Columns) -> set[str]:
         """As ``_wrong``; it may name a field that is sound."""
-        wrong = set()
-        for name, low, high, null_fits in self.bounds:
-            column = columns[name]
-            if not isinstance(column, NumberColumn) or (column.null is not None and not null_fits):
-                wrong.add(name)
-                continue
-            values = column.values if column.null is None else column.values[~column.null]
-            for value in values.tolist():
-                if not low <= value <= high:
-                    wrong.add(name)
-        return wrong
+        return {
+            name
+            for name, low, high, null_fits in self.bounds
+            for value in columns.values(name)
+            if not (null_fits if value is None else low <= value <= high)
+        }
 
     def _wrong(self, columns: Columns) -> set[str]:
         """The block's fields that are not sound in every row."""
@@ -141,19 +135,31 @@ class _Other:
 
     def is_sound(self, columns: Columns) -> bool:
         """Whether that can be told by little, for every row."""
+        if len(columns) <= FEW_ROWS and self.field.kind is not Kind.ARRAY:
+            return self._is_sound_of_few(columns.values(self.field.name))
         column = columns[self.field.name]
         if column.null is not None:
             return False
         if self.is_free or not isinstance(column, TextColumn):
             return self.is_free
-        if self.known is not None and len(column) <= FEW_ROWS:
-            places = zip(column.start.tolist(), column.end.tolist(), strict=True)
-            return all(column.pool[start:end] in self.known for start, end in places)
-        return self.has_lengths_only and self._fits(column)
+        return self.has_lengths_only and self._fits_in_bytes(column)
 
-    def _fits(self, column: TextColumn) -> bool:
-        rules = self.field.constraints
+    def _is_sound_of_few(self, values: Sequence[Any]) -> bool:
+        if self.is_free or None in values:
+            return None not in values
+        if self.known is not None:
+            return all(value in self.known for value in values)
+        if not self.has_lengths_only:
+            return False
+        lengths = [len(value.decode() if self.field.kind is Kind.STRING else value) for value in values]
+        return self._fits(min(lengths), max(lengths))
+
+    def _fits_in_bytes(self, column: TextColumn) -> bool:
         shortest, longest = column.byte_range()
         if not (column.is_bytes or column.is_ascii):
             shortest //= _MOST_BYTES_A_CHARACTER
+        return self._fits(shortest, longest)
+
+    def _fits(self, shortest: int, longest: int) -> bool:
+        rules = self.field.constraints
         return shortest >= (rules.min_length or 0) and (rules.max_length is None or longest <= rules.max_length)

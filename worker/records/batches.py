@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -56,6 +57,12 @@ class RecordBatch:
     @property
     def size_bytes(self) -> int:
         return self.keys.size_bytes + self.values.size_bytes
+
+    def counts(self) -> list[tuple[int, int]]:
+        """The partitions that have records, in ascending order, and how many."""
+        if len(self) <= _FEW_ROWS:
+            return sorted(Counter(self.partition.tolist()).items())
+        return [(number, count) for number, count in enumerate(np.bincount(self.partition).tolist()) if count]
 
     def record(self, index: int) -> Record:
         return Record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import fastavro
@@ -13,8 +13,8 @@ import numpy as np
 from tests.fuzz.agreement import same
 from worker.avro.faults import Fault
 from worker.avro.gate import gate_writer
-from worker.avro.lockstep import ColumnReader, Reading
-from worker.records import IntArray, Slices
+from worker.avro.lockstep import ColumnReader, Place, Reading
+from worker.records import Slices
 
 
 def record(*fields: tuple[str, Any] | dict[str, Any], name: str = "Event", **more: Any) -> dict[str, Any]:
@@ -63,11 +63,12 @@ def doubted(columnar: ColumnReader, bodies: Sequence[bytes]) -> int:
     counts = [0]
     inner = columnar._judged
 
-    def noting(data: bytes, start: IntArray, end: IntArray, doubts: Any) -> Any:
-        counts.append(len(doubts.rows))
-        return inner(data, start, end, doubts)
+    def noting(data: bytes, places: Iterable[Place]) -> Any:
+        judged = inner(data, places)
+        counts.append(len(judged.good) + len(judged.rows))
+        return judged
 
-    columnar._judged = noting  # type: ignore[method-assign]  # counts, then judges
+    columnar._judged = noting  # type: ignore[method-assign]  # judges, then counts
     batch = Slices.of(bodies)
     columnar.read_in_lockstep(batch.buffer, batch.start, batch.end)
     columnar._judged = inner  # type: ignore[method-assign]

@@ -126,10 +126,10 @@ def test_lying_lengths_take_no_memory() -> None:
     bodies = [varint(10_000_000) + b"\xff" * 2_000 for _ in range(2_000)]
     batch = Slices.of(bodies)
     reader = reader_of(record(("x", "string")))
-    started = time.perf_counter()
+    started = time.thread_time()
     reading = reader.read_in_lockstep(batch.buffer, batch.start, batch.end)
     assert len(reading.refusals) == 2_000
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -269,10 +269,10 @@ def test_decimals() -> None:
     ]
     reading = read(record(("x", kind)), [varint(len(number)) + number for number in numbers])
     assert values(reading, "x") == [2.56, -0.01, 0.05, 1e27, (2**53 + 1) / 100]
-    started = time.perf_counter()
+    started = time.thread_time()
     wrong = [b"\x00", varint(13) + b"\x7f" * 13, varint(100_000) + b"\x01" * 100_000]
     assert only(kind, *wrong, sound=b"\x02\x01") == [Fault.VALUE] * 3
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
     fixed = {"type": "fixed", "name": "D", "size": 3, "logicalType": "decimal", "precision": 4, "scale": 1}
     assert values(read(record(("x", fixed)), [b"\x00\x00\x7b", b"\xff\xff\xff"]), "x") == [12.3, -0.1]
     assert only(fixed, b"\x01\x00\x00", sound=b"\x00\x00\x01") == [Fault.VALUE]

@@ -87,9 +87,9 @@ def test_lying_vectors_take_no_memory() -> None:
     reader = reader_of(record(("x", {"type": "array", "items": "double"})))
     items = varint(100_000) + bytes(800_000) + b"\x00"
     batch = Slices.of([items] + [varint(100_000) + b"\x00"] * 2_000)
-    started = time.perf_counter()
+    started = time.thread_time()
     assert len(reader.read_in_lockstep(batch.buffer, batch.start, batch.end).refusals) == 2_000
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_long_runs_of_fields() -> None:
