@@ -49,6 +49,7 @@ CHILD = """
     def deliver(records, *lag):
         positions = {TopicPartition("t", int(p)): int(n) for p, n in (pair.split("=") for pair in lag)}
         observer.delivered(BatchReport(int(records), int(records), 0, Refusals.none(), 0, -1, 0, 0, 0, 0, 0, 0, positions))
+        observer.lagging(positions)
 
     signal.signal(signal.SIGTERM, finish)
     say(f"hello {child.slot} {os.getpid()}")

@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 _NO_OFFSET = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - a public code: no offset for a partition, or out of range
 # Well below any session time-out: a member that has slept for longer may have been thrown out.
 _ASLEEP_SECONDS = 1.0
+# librdkafka says when it has callbacks; should it not, they are run this soon all the same.
+_SERVE_SECONDS = 0.1
 # Passing by themselves: librdkafka goes on reconnecting, and a delivery that can't be made has deadlines of its own.
 PASSING = {
     KafkaError._TRANSPORT,  # noqa: SLF001
@@ -58,6 +60,7 @@ class KafkaSource:
         self._next: dict[int, int] = {}
         self._fatal: KafkaError | None = None
         self._polled_at = time.monotonic()
+        self._served_at = float("-inf")
         self._ours: frozenset[TopicPartition] = frozenset()
         library = Library()
         self._queues = PartitionQueues(library, self._consumer, topic)
@@ -73,11 +76,13 @@ class KafkaSource:
         self._gone.clear()
         begun = time.monotonic()
         slept, deadline = begun - self._polled_at > _ASLEEP_SECONDS, begun + limit.timeout_seconds
-        batch = self._gather(limit.max_records)
-        while batch is None and self._fatal is None and (left := deadline - time.monotonic()) > 0:
-            self._queues.wait(left)
+        batch, left = None, limit.timeout_seconds
+        while batch is None and self._fatal is None and left >= 0:
+            if self._queues.are_empty or not limit.max_records:
+                self._queues.wait(left)
             batch = self._gather(limit.max_records)
-        self._polled_at = time.monotonic()
+            self._polled_at = time.monotonic()
+            left = deadline - self._polled_at
         if self._fatal is not None:
             raise stopping("consume", self._fatal)
         unassigned = frozenset(TopicPartition(self._topic, p) for p in self._gone)
@@ -120,6 +125,15 @@ class KafkaSource:
 
     def _gather(self, most: int) -> RecordBatch | None:
         """Serve the client's callbacks, then take what is there of the partitions that are ours after them."""
+        self._queues.look()
+        if self._queues.has_callbacks or time.monotonic() - self._served_at > _SERVE_SECONDS:
+            self._serve_callbacks()
+        batch, errors = self._queues.take(most)
+        for partition, failure in errors:
+            self._deal_with(failure, partition)
+        return batch
+
+    def _serve_callbacks(self) -> None:
         try:
             while (event := self._consumer.poll(0)) is not None:
                 error = event.error()
@@ -127,10 +141,8 @@ class KafkaSource:
                 self._deal_with(error, event.partition())
         except KafkaException as error:
             raise stopping("consume", error_of(error)) from None
-        batch, errors = self._queues.take(most)
-        for partition, failure in errors:
-            self._deal_with(failure, partition)
-        return batch
+        self._queues.served()
+        self._served_at = time.monotonic()
 
     def _deal_with(self, error: KafkaError, partition: int | None) -> None:
         if error.code() == _NO_OFFSET:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NoReturn
 
 from worker.errors import ExitCode
@@ -25,6 +24,23 @@ def end_process(call: str, seconds: float) -> NoReturn:
     os._exit(ExitCode.STUCK)
 
 
+class Guard:
+    """The block that a watchdog guards; within another one it takes that one's place."""
+
+    __slots__ = ("_guarded", "_outer", "_watchdog")
+
+    def __init__(self, watchdog: Watchdog, guarded: tuple[str, float, float]) -> None:
+        self._watchdog = watchdog
+        self._guarded = guarded
+        self._outer: tuple[str, float, float] | None = None
+
+    def __enter__(self) -> None:
+        self._outer, self._watchdog.guarded = self._watchdog.guarded, self._guarded
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.guarded = self._outer
+
+
 class Watchdog:
     """Guards one call at a time. ``start`` runs the check in a thread; tests call ``check`` themselves."""
 
@@ -32,22 +48,17 @@ class Watchdog:
         self._seconds = seconds
         self._clock = clock
         self._on_stuck = on_stuck
-        self._guarded: tuple[str, float, float] | None = None
+        self.guarded: tuple[str, float, float] | None = None
+        """What is guarded now, since when and until when."""
         self._stopped = threading.Event()
 
-    @contextmanager
-    def guard(self, call: str, seconds: float | None = None) -> Iterator[None]:
-        """The block must end within ``seconds`` (default: the watchdog's own)."""
-        outer = self._guarded
+    def guard(self, call: str, seconds: float | None = None) -> Guard:
+        """A block that must end within ``seconds`` (default: the watchdog's own)."""
         begun = self._clock.monotonic()
-        self._guarded = (call, begun, begun + (seconds or self._seconds))
-        try:
-            yield
-        finally:
-            self._guarded = outer
+        return Guard(self, (call, begun, begun + (seconds or self._seconds)))
 
     def check(self) -> None:
-        guarded = self._guarded
+        guarded = self.guarded
         if guarded is not None and self._clock.monotonic() >= guarded[2]:
             self._on_stuck(guarded[0], self._clock.monotonic() - guarded[1])
 

@@ -8,7 +8,7 @@ than half of the target, smaller batches would not be quicker, only fewer: b·n 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.ports import FetchLimit
 
@@ -94,4 +94,4 @@ class BatchSize:
         most = min(2 * self.records if full else self.records, self.policy.max_batch_records)
         best = int(budget / each) if each * most > budget else most
         size = max(SMALLEST_BATCH_RECORDS, best)
-        return replace(self, records=size, mean_bytes=size_bytes / records, cost=cost)
+        return BatchSize(self.policy, size, size_bytes / records, cost)

@@ -63,8 +63,7 @@ class HeaderColumns(Mapping[int, Headers]):
 
     @staticmethod
     def none() -> HeaderColumns:
-        nothing = np.empty(0, np.int64)
-        return HeaderColumns(nothing, Slices(b"", nothing, nothing), Slices(b"", nothing, nothing))
+        return _NONE
 
     @staticmethod
     def of(headers: Mapping[int, Headers] | Iterable[tuple[int, Headers]]) -> HeaderColumns:
@@ -75,6 +74,10 @@ class HeaderColumns(Mapping[int, Headers]):
             return HeaderColumns.none()
         rows, names, values = zip(*entries, strict=True)
         return HeaderColumns(np.array(rows, np.int64), Slices.of(names), Slices.of(values))
+
+
+_NOTHING = Slices(b"", np.empty(0, np.int64), np.empty(0, np.int64))
+_NONE = HeaderColumns(np.empty(0, np.int64), _NOTHING, _NOTHING)
 
 
 def interleaved(parts: Sequence[HeaderColumns]) -> HeaderColumns:

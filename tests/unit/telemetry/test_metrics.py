@@ -67,6 +67,7 @@ def test_a_delivered_batch_is_counted(bench: Bench) -> None:
     """Records in are predictions, dead letters and tombstones: the counters hold to the law of conservation."""
     bench.observer.delivered(REPORT)
     bench.observer.delivered(REPORT)
+    bench.observer.lagging({})
     assert bench.value("worker_records_consumed_total") == 20
     assert bench.value("model_predictions_total", model="delay", version="2.0.0") == 14
     assert bench.value("worker_tombstones_total") == 2
@@ -74,6 +75,25 @@ def test_a_delivered_batch_is_counted(bench: Bench) -> None:
     assert bench.value("worker_input_bytes_total") == 2_468
     assert bench.value("worker_batches_total", outcome="delivered") == 2
     assert bench.value("worker_batch_records_sum") == 20
+
+
+@pytest.mark.parametrize("what_follows", ["time", "an idle round", "the end"])
+def test_counted_together(bench: Bench, what_follows: str) -> None:
+    """Reports that follow each other closely wait for each other, not longer than a tenth of a second; idle, not at all."""
+    for _ in range(3):
+        bench.observer.delivered(REPORT)
+    assert bench.value("worker_records_consumed_total") == 10
+    if what_follows == "time":
+        bench.clock.now += 0.11
+        bench.observer.delivered(REPORT)
+    elif what_follows == "an idle round":
+        bench.observer.lagging({P0: 5})
+    else:
+        bench.observer.stopped()
+    assert bench.value("worker_records_consumed_total") == (40 if what_follows == "time" else 30)
+    # Each with the time of its delivery.
+    expected = 3 + 1.11 if what_follows == "time" else 3
+    assert bench.value("event_end_to_end_seconds_sum") == pytest.approx(expected)
 
 
 def test_dead_letters_are_counted_from_nought(bench: Bench) -> None:

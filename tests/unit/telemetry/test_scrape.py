@@ -34,6 +34,7 @@ def test_what_a_worker_serves() -> None:
     with served(registry) as url:
         first, both = scrape([url]), scrape([url, url, "http://127.0.0.1:1/metrics"])
     observer.delivered(replace(REPORT, oldest_timestamp_ms=999_980))
+    observer.lagging({})
     with served(registry) as url:
         later = scrape([url])
     assert first is not None

@@ -36,6 +36,10 @@ _MESSAGE: Final = struct.Struct("=i4xQi4xQQQQq")
 _NUMBER: Final = struct.Struct("=i")
 _CALLBACKS: Final = _NUMBER.pack(-1)
 _MOST_NUMBERS: Final = 1_024
+_BEGINNING: Final = np.array([0], np.int64)
+_NULL: Final = np.array([-1], np.int64)
+for _shared in (_BEGINNING, _NULL):
+    _shared.setflags(write=False)
 
 
 class PartitionQueues:
@@ -52,7 +56,9 @@ class PartitionQueues:
         self._address = self._pointers.ctypes.data
         # Partitions that may have records: each is asked only then, since most of many have none.
         self._worth: set[int] = set()
-        # librdkafka writes the partition's number when its queue is empty no more.
+        self.has_callbacks = True
+        """Whether the client may have callbacks to run; whoever has run them says ``served``."""
+        # librdkafka writes the partition's number when its queue is empty no more, and -1 for that of callbacks.
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
@@ -85,17 +91,38 @@ class PartitionQueues:
             os.close(self._woken)
             os.close(self._wake)
 
+    @property
+    def are_empty(self) -> bool:
+        """As far as is known: then ``wait`` tells."""
+        return not (self._worth or self.has_callbacks)
+
     def wait(self, seconds: float) -> None:
         """For so long at most, until something is there to be taken, or for the client's callbacks."""
         if not self._wakes.poll(1_000 * min(seconds, _LONGEST_WAIT_SECONDS)):
             self._worth.update(self._queues)  # a record must not wait for want of a number
+            self.has_callbacks = True
+
+    def served(self) -> None:
+        """The client's callbacks were run, as far as it did so at once."""
+        self.has_callbacks = self._library.queue_length(self._callbacks) > 0
+
+    def look(self) -> None:
+        """Take note of what librdkafka has said by now."""
+        try:
+            said = os.read(self._woken, _MOST_NUMBERS * _NUMBER.size)  # what is left wakes once more
+        except BlockingIOError:
+            return
+        for (number,) in _NUMBER.iter_unpack(said):
+            if number in self._queues:
+                self._worth.add(number)
+            elif number < 0:
+                self.has_callbacks = True
 
     def take(self, most: int) -> tuple[RecordBatch | None, list[tuple[int, KafkaError]]]:
         """At most so many records that are there, the partitions in turn; and errors, each with its partition.
 
         Does not wait. Every partition with a backlog gets its share.
         """
-        self._drain()
         counts = self._taken(most)
         if not counts:
             return None, []
@@ -113,20 +140,22 @@ class PartitionQueues:
         if len(self._pointers) < most:
             self._pointers = np.zeros(most, np.uint64)
             self._address = self._pointers.ctypes.data
-        lengths = self._lengths()
+        shares = [(next(iter(self._worth)), most)] if len(self._worth) == 1 else self._shares(self._lengths(), most)
         address, taken, counts = self._address, 0, dict[int, int]()
-        for partition, wanted in self._shares(lengths, most):
+        for partition, wanted in shares:
             at = address + WORD_BYTES * taken
             found = self._library.consume_batch_queue(self._queues[partition], 0, at, wanted)
             if found > 0:
                 counts[partition] = found
                 taken += found
+            if found < wanted:
+                self._worth.discard(partition)
         return counts
 
     def _lengths(self) -> dict[int, int]:
         """How many records are there, of the partitions that have any.
 
-        One that is found empty is left out until librdkafka names it again, which it does for the next record.
+        One that was found empty is left out until librdkafka names it again, which it does for the next record.
         """
         lengths = {partition: self._library.queue_length(self._queues[partition]) for partition in sorted(self._worth)}
         self._worth = {partition for partition, length in lengths.items() if length}
@@ -174,6 +203,8 @@ class PartitionQueues:
         messages = [_MESSAGE.unpack(ctypes.string_at(place, _MESSAGE.size)) for place in places]
         if any(error for error, *_ in messages):
             return None
+        if len(messages) == 1:
+            return self._single(places[0], messages[0])
         ask = self._library.message_timestamp
         return RecordBatch(
             topic=self._topic,
@@ -183,6 +214,21 @@ class PartitionQueues:
             keys=Slices.of([_bytes_at(key, size) for _, _, _, _, _, key, size, _ in messages]),
             values=Slices.of([_bytes_at(value, size) for _, _, _, value, size, _, _, _ in messages]),
             headers=headers_of(self._library, places, range(len(places))),
+        )
+
+    def _single(self, place: int, message: tuple[int, ...]) -> RecordBatch:
+        """A batch of one record; its numbers stand in one array."""
+        _, _, partition, value, value_size, key, key_size, offset = message
+        numbers = (partition, offset, self._library.message_timestamp(place, None), key_size, value_size)
+        own_partition, own_offset, timestamp_ms, key_end, value_end = np.array(numbers, np.int64).reshape(-1, 1)
+        return RecordBatch(
+            topic=self._topic,
+            partition=own_partition,
+            offset=own_offset,
+            timestamp_ms=timestamp_ms,
+            keys=Slices(_bytes_at(key, key_size) or b"", _BEGINNING if key else _NULL, key_end),
+            values=Slices(_bytes_at(value, value_size) or b"", _BEGINNING if value else _NULL, value_end),
+            headers=headers_of(self._library, (place,), (0,)),
         )
 
     def _errors(self, codes: Words, pointers: Words, partition: IntArray) -> list[tuple[int, KafkaError]]:
@@ -199,13 +245,6 @@ class PartitionQueues:
         if queue is not None:
             self._library.queue_io_event_enable(queue, -1, None, 0)
             self._library.queue_destroy(queue)
-
-    def _drain(self) -> None:
-        try:
-            said = os.read(self._woken, _MOST_NUMBERS * _NUMBER.size)  # what is left wakes once more
-        except BlockingIOError:
-            return
-        self._worth.update(number for (number,) in _NUMBER.iter_unpack(said) if number in self._queues)
 
 
 def _contents(words: Words) -> tuple[Slices, Slices]:
