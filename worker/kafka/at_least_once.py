@@ -1,6 +1,8 @@
-"""The at-least-once sink: every delivery report seen, then a commit of explicit offsets, which the next batch does not wait for.
+"""The at-least-once sink: every delivery report seen, then explicit offsets committed, of several batches together.
 
-After a crash in between, records are doubled, never lost; a doubled one carries the same id, and the same bytes.
+A commit costs the broker more than a small batch does, so they are ``COMMIT_SECONDS`` apart, and no batch waits for one.
+After a crash in between, records are doubled, never lost; a doubled one carries the same id, and the same bytes. Who gives
+a partition up, or ends, has committed what it delivered.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from worker.kafka.native.producer import NativeProducer
 from worker.kafka.source import KafkaSource
 from worker.kafka.watchdog import Watchdog
 from worker.ports import Clock
-from worker.records import Committable, OutgoingBatch
+from worker.records import Committable, OutgoingBatch, TopicPartition
 
 _LOG = logging.getLogger(__name__)
+COMMIT_SECONDS = 0.05
 # Well below any session time-out.
 _MEMBER_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
@@ -37,25 +40,24 @@ _MOVED_ON = {
 
 
 class AtLeastOnceSink:
-    """Implements ``ports.RecordSink``; to be closed before the source is, or the last commit may fail unseen.
+    """Implements ``ports.RecordSink``; to be closed before the source is, or what was not committed yet is not.
 
-    A batch is not kept waiting for its commit: that is under way when ``deliver`` returns, and has ended before the next
-    begins. One that was refused because the group was moving on is made again for what is ours still.
+    A commit that was refused because the group was moving on is made again for the partitions that are ours still.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], source: KafkaSource, watchdog: Watchdog, clock: Clock, seconds: float
+        self, config: Mapping[str, Any], source: KafkaSource, watchdog: Watchdog, clock: Clock, flush_seconds: float
     ) -> None:
-        """``seconds``: in which a batch must be written."""
         self._producer = NativeProducer(Library(), config)
         self._commits = source.commits
         self._source = source
         self._watchdog = watchdog
         self._clock = clock
-        self._flush_seconds = seconds
-        self._member_at = float("-inf")
-        self._refused: Committable | None = None
+        self._flush_seconds = flush_seconds
+        self._due: dict[TopicPartition, tuple[int, str]] = {}
+        self._begun_at = self._member_at = float("-inf")
         self._refusals = 0
+        source.before_giving_up = self._hand_over
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
         try:
@@ -67,52 +69,70 @@ class AtLeastOnceSink:
             failure = self._producer.flush(self._flush_seconds)
         if failure is not None:
             raise stopping("produce", failure)
-        with self._watchdog.guard("commit"):
-            while self._commits.under_way:
-                self._look(_LOOK_SECONDS)
-        if not self._is_member():
+        now = self._clock.monotonic()
+        if not self._is_member(now):
             raise DeliveryAborted("commit: the group has gone on without us")
         # The broker does not ask who owns a partition: we must. They change hands only inside the source's poll.
         if lost := sorted(committable.offsets.keys() - self._source.partitions()):
             raise DeliveryAborted(f"commit: {', '.join(map(str, lost))} went to another member")
-        self._commits.begin(self._with_refused(committable))
+        for tp, offset in committable.offsets.items():
+            self._due[tp] = offset, committable.metadata.get(tp, "")
+        if now - self._begun_at >= COMMIT_SECONDS:
+            self._commit(now)
 
     def settle(self) -> None:
-        self._look(0)
-        # Thrown out, we lose the partitions with the next poll.
-        if self._refused is not None and self._is_member():
-            again = self._with_refused(Committable({}))
-            if again.offsets:
-                self._commits.begin(again)
+        now = self._clock.monotonic()
+        if self._is_member(now):
+            self._commit(now)
 
     def close(self) -> None:
+        self._hand_over()
+        self._producer.close()
+
+    def _commit(self, now: float) -> None:
+        """What is due, unless a commit is under way."""
+        self._look(0)
+        if self._commits.under_way is None and self._due:
+            self._begun_at = now
+            self._commits.begin(self._due)
+            self._due = {}
+
+    def _hand_over(self) -> None:
+        """Before partitions are given up: commit what is due of them, with all the rest, and see it through."""
         try:
             with self._watchdog.guard("commit"):
                 while self._commits.under_way:
                     self._look(_LOOK_SECONDS)
+                self._member_at = float("-inf")
+                if self._due and self._is_member(self._clock.monotonic()):
+                    self.settle()
+                while self._commits.under_way:
+                    self._look(_LOOK_SECONDS)
         except WorkerError as error:
-            _LOG.warning("the last batch will be read again: %s", error)
-        self._producer.close()
+            _LOG.warning("the last records will be read again: %s", error)
+        self._due = {}
 
-    def _is_member(self) -> bool:
+    def _is_member(self, now: float) -> bool:
         """False once we are thrown out of the group.
 
         The client commits in its newest generation, and of a member that was thrown out the broker takes it, too, if the
         group has no other members. Asking is a question to another thread, so not for each batch.
         """
-        now = self._clock.monotonic()
         if now - self._member_at < _MEMBER_SECONDS:
             return True
-        found = is_member(self._source.consumer, self._source.consumer.consumer_group_metadata())
-        self._member_at = now if found else float("-inf")
-        return found
+        if is_member(self._source.consumer, self._source.consumer.consumer_group_metadata()):
+            self._member_at = now
+            return True
+        # Whatever was not committed is read again, by whoever has the partitions then.
+        self._due = {}
+        return False
 
     def _look(self, seconds: float) -> None:
         """At what became of the commit that is under way."""
         ended = self._commits.ended(seconds)
         if ended is None:
             return
-        committable, failure = ended
+        offsets, failure = ended
         if failure is None:
             self._refusals = 0
             return
@@ -120,14 +140,5 @@ class AtLeastOnceSink:
         if failure.code() not in _MOVED_ON or self._refusals > MOST_REFUSALS_IN_A_ROW:
             raise stopping("commit", failure)
         _LOG.warning("commit: %s; made again for the partitions that are ours", failure.str())
-        self._refused = committable
-
-    def _with_refused(self, committable: Committable) -> Committable:
-        """And what was refused before, of partitions that are ours and that have gone no further."""
-        if self._refused is None:
-            return committable
         ours = self._source.partitions()
-        offsets = {tp: offset for tp, offset in self._refused.offsets.items() if tp in ours}
-        metadata = {**self._refused.metadata, **committable.metadata}
-        self._refused = None
-        return Committable({**offsets, **committable.offsets}, metadata, committable.generation)
+        self._due = {tp: position for tp, position in offsets.items() if tp in ours} | self._due

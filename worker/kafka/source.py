@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -42,7 +42,8 @@ PASSING = {
 
 
 class KafkaSource:
-    """Implements ``ports.RecordSource``. ``commits`` are for the at-least-once sink, which is the same member's.
+    """Implements ``ports.RecordSource``. ``commits`` and ``before_giving_up`` (called while partitions that must be
+    given up are ours still) are for the at-least-once sink, which is the same member's.
 
     ``max_bytes`` of a limit is not counted record by record: the batch size follows the mean size of records, and the
     client never holds more than it prefetches (``queued.max.messages.kbytes``).
@@ -65,6 +66,7 @@ class KafkaSource:
         library = Library()
         self._queues = PartitionQueues(library, self._consumer, topic)
         self.commits = Commits(library, self._consumer)
+        self.before_giving_up: Callable[[], None] = _nothing
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     @property
@@ -119,6 +121,8 @@ class KafkaSource:
         return self._ours
 
     def close(self) -> None:
+        self.before_giving_up()
+        self.before_giving_up = _nothing
         self._queues.close()
         self.commits.close()
         self._consumer.close()
@@ -184,6 +188,7 @@ class KafkaSource:
         self._ours = frozenset(TopicPartition(self._topic, partition) for partition in partitions)
 
     def _on_revoke(self, _: Consumer, positions: list[Position]) -> None:
+        self.before_giving_up()
         partitions = {position.partition for position in positions}
         self._own(self._assigned - partitions)
         self._unknown -= partitions
@@ -197,3 +202,6 @@ class KafkaSource:
             self._fatal = error
         else:
             _LOG.warning("%s", error.str())
+
+
+def _nothing() -> None: ...

@@ -7,11 +7,15 @@ librdkafka keeps the order meanwhile: while a commit is under way no partition i
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError
 
 from worker.kafka.native.library import Library, handle_of
-from worker.records import Committable
+from worker.records import TopicPartition
+
+Offsets = Mapping[TopicPartition, tuple[int, str]]
+"""The next offsets, and what is kept beside them."""
 
 
 class _Position(ctypes.Structure):
@@ -42,23 +46,23 @@ class Commits:
         self._library = library
         self._handle = handle_of(library, consumer)
         self._outcomes = library.queue_new(self._handle)
-        self.under_way: Committable | None = None
+        self.under_way: Offsets | None = None
 
-    def begin(self, committable: Committable) -> None:
-        """Send the offsets on their way; the commit before must have ``ended``."""
+    def begin(self, offsets: Offsets) -> None:
+        """Send them on their way, the metadata beside them; the commit before must have ``ended``."""
         assert self.under_way is None, "one at a time"
         positions = []
-        for tp, offset in committable.offsets.items():
-            text = committable.metadata.get(tp, "").encode()
+        for tp, (offset, metadata) in offsets.items():
+            text = metadata.encode()
             # With the zero behind it, as the client commits it: who reads it through the client looks for one.
             positions.append(_Position(tp.topic.encode(), tp.partition, offset, text, len(text) + 1))
         # librdkafka makes a copy of it all.
         sent = _Positions(len(positions), len(positions), (_Position * len(positions))(*positions))
         code = self._library.commit_queue(self._handle, ctypes.addressof(sent), self._outcomes, None, None)
         assert not code, "a member of a group, with a queue to answer to"
-        self.under_way = committable
+        self.under_way = offsets
 
-    def ended(self, seconds: float) -> tuple[Committable, KafkaError | None] | None:
+    def ended(self, seconds: float) -> tuple[Offsets, KafkaError | None] | None:
         """The commit that was under way and the error if it failed, if that is known within so long."""
         if self.under_way is None:
             return None
