@@ -73,19 +73,20 @@ class RecordSink(Protocol):
     """Where results become durable, together with the offsets of what they came of."""
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
-        """Write everything, then commit; after a normal return all results are durable and visible.
+        """Write everything, then commit.
 
-        The commit may be under way still; of those that are, a later one is never overtaken by an earlier one. Raises
-        DeliveryAborted: not committed (exactly once: nor visible), rewind. Fenced, TransportError: stop.
+        Exactly once all of it is durable and visible after a normal return. At least once it may be on its way still, and
+        is committed later, never before all of it is durable. Raises DeliveryAborted: not committed (exactly once: nor
+        visible), rewind. Fenced, TransportError: stop.
         """
         ...
 
     def settle(self) -> None:
-        """While there is nothing to deliver, see to a commit that is under way; does not wait. Raises TransportError."""
+        """While there is nothing to deliver, go on with what is on its way; does not wait. Raises TransportError."""
         ...
 
     def close(self) -> None:
-        """Not before the last commit has its outcome."""
+        """Once what was delivered is durable, and committed."""
         ...
 
 

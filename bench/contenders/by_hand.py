@@ -48,7 +48,7 @@ def _answer(run: Run, meter: Meter, *, batch: int) -> None:
     own = {"auto.offset.reset": "earliest", "enable.auto.offset.store": True}
     consumer = Consumer({**consumer_config(settings), **own})
     consumer.subscribe([run.topic])
-    producer = Producer(producer_config(settings, None))
+    producer = Producer(producer_config(settings, None) | {"linger.ms": 5})
     uncommitted = 0
     while not meter.done:
         messages = [message for message in consumer.consume(batch, 0.5) if message.error() is None]

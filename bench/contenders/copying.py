@@ -21,7 +21,8 @@ def copying(run: Run, meter: Meter) -> None:
     transactional = run.mode == "exactly-once"
     consumer = Consumer({**consumer_config(settings), "auto.offset.reset": "earliest"})
     consumer.subscribe([run.topic])
-    producer = Producer(producer_config(settings, f"{run.group}-copying" if transactional else None))
+    # It flushes each batch; the worker does not, and has no linger at least once.
+    producer = Producer(producer_config(settings, f"{run.group}-copying" if transactional else None) | {"linger.ms": 5})
     if transactional:
         producer.init_transactions(30)
     while not meter.done:

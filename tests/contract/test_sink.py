@@ -12,7 +12,7 @@ from worker.testing import CommittedOffset
 
 
 def test_delivered(edges: Edges, group: str, mode: Mode) -> None:
-    """After a delivery the outputs are visible, and offsets and metadata are committed."""
+    """After a delivery, at least once after the end of the sink, outputs are visible, and offsets and metadata committed."""
     topic, out = edges.topic(partitions=2), edges.topic(partitions=2)
     edges.write(topic, some(3, 0) + some(3, 1))
     source = edges.source(topic, group)
@@ -22,8 +22,8 @@ def test_delivered(edges: Edges, group: str, mode: Mode) -> None:
     metadata = {tp: f"meta-{tp.partition}" for tp in fetch.batch.next_offsets()}
     committable = Committable(fetch.batch.next_offsets(), metadata, fetch.generation)
     sink.deliver([outgoing(out, rows(fetch.batch))], committable)
-    assert sorted(values_of(edges.read(out)), key=str) == sorted(values_of(rows(fetch.batch)), key=str)
     sink.close()
+    assert sorted(values_of(edges.read(out)), key=str) == sorted(values_of(rows(fetch.batch)), key=str)
     assert edges.committed(group, topic) == {
         TopicPartition(topic, 0): CommittedOffset(3, "meta-0"),
         TopicPartition(topic, 1): CommittedOffset(3, "meta-1"),
@@ -47,6 +47,7 @@ def test_order_partition_key_headers(edges: Edges, group: str, mode: Mode) -> No
     plain = some(3, partition=1)
     committable = Committable(fetch.batch.next_offsets(), {}, fetch.generation)
     sink.deliver([outgoing(out, sent), outgoing(out, plain)], committable)
+    sink.close()
     found = [(r.partition, r.key, r.value, r.headers) for r in edges.read(out)]
     expected = [(r.partition, r.key, r.value, r.headers) for r in (sent[1], *plain, sent[0], sent[2], sent[3])]
     assert found == expected

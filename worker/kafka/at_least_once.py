@@ -1,8 +1,8 @@
-"""The at-least-once sink: every delivery report seen, then explicit offsets committed, of several batches together.
+"""The at-least-once sink: every record acknowledged, then explicit offsets committed, of several batches together.
 
-A commit costs the broker more than a small batch does, so they are ``COMMIT_SECONDS`` apart, and no batch waits for one.
-After a crash in between, records are doubled, never lost; a doubled one carries the same id, and the same bytes. Who gives
-a partition up, or ends, has committed what it delivered.
+A batch waits for nothing of its own: the next one waits until it is acknowledged, and commits, which cost the broker more
+than a small batch does, are ``COMMIT_SECONDS`` apart. After a crash in between, records are doubled, never lost; a doubled
+one carries the same id, and the same bytes. Who gives a partition up, or ends, has committed what it delivered.
 """
 
 from __future__ import annotations
@@ -54,40 +54,50 @@ class AtLeastOnceSink:
         self._watchdog = watchdog
         self._clock = clock
         self._flush_seconds = flush_seconds
+        self._written: Committable | None = None  # not known to be acknowledged
         self._due: dict[TopicPartition, tuple[int, str]] = {}
         self._begun_at = self._member_at = float("-inf")
         self._refusals = 0
         source.before_giving_up = self._hand_over
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
-        try:
-            for batch in outgoing:
-                self._producer.put(batch)
-        except BufferError as error:
-            raise TransportError(f"produce: {error}") from None
-        with self._watchdog.guard("flush", self._flush_seconds * 2):
-            failure = self._producer.flush(self._flush_seconds)
-        if failure is not None:
-            raise stopping("produce", failure)
+        self._await_acknowledged()
         now = self._clock.monotonic()
         if not self._is_member(now):
             raise DeliveryAborted("commit: the group has gone on without us")
         # The broker does not ask who owns a partition: we must. They change hands only inside the source's poll.
         if lost := sorted(committable.offsets.keys() - self._source.partitions()):
             raise DeliveryAborted(f"commit: {', '.join(map(str, lost))} went to another member")
-        for tp, offset in committable.offsets.items():
-            self._due[tp] = offset, committable.metadata.get(tp, "")
+        try:
+            for batch in outgoing:
+                self._producer.put(batch)
+        except BufferError as error:
+            raise TransportError(f"produce: {error}") from None
+        self._written = committable
         if now - self._begun_at >= COMMIT_SECONDS:
             self._commit(now)
 
     def settle(self) -> None:
         now = self._clock.monotonic()
         if self._is_member(now):
+            if self._producer.is_idle:
+                self._await_acknowledged()
             self._commit(now)
 
     def close(self) -> None:
         self._hand_over()
         self._producer.close()
+
+    def _await_acknowledged(self) -> None:
+        """Then what was written is due."""
+        with self._watchdog.guard("flush", self._flush_seconds * 2):
+            failure = self._producer.flush(self._flush_seconds)
+        if failure is not None:
+            raise stopping("produce", failure)
+        if self._written is not None:
+            texts = self._written.metadata
+            self._due.update({tp: (offset, texts.get(tp, "")) for tp, offset in self._written.offsets.items()})
+            self._written = None
 
     def _commit(self, now: float) -> None:
         """What is due, unless a commit is under way."""
@@ -100,17 +110,18 @@ class AtLeastOnceSink:
     def _hand_over(self) -> None:
         """Before partitions are given up: commit what is due of them, with all the rest, and see it through."""
         try:
+            self._await_acknowledged()
             with self._watchdog.guard("commit"):
                 while self._commits.under_way:
                     self._look(_LOOK_SECONDS)
                 self._member_at = float("-inf")
-                if self._due and self._is_member(self._clock.monotonic()):
-                    self.settle()
+                if self._is_member(now := self._clock.monotonic()):
+                    self._commit(now)
                 while self._commits.under_way:
                     self._look(_LOOK_SECONDS)
         except WorkerError as error:
             _LOG.warning("the last records will be read again: %s", error)
-        self._due = {}
+        self._due, self._written = {}, None
 
     def _is_member(self, now: float) -> bool:
         """False once we are thrown out of the group.
@@ -124,7 +135,7 @@ class AtLeastOnceSink:
             self._member_at = now
             return True
         # Whatever was not committed is read again, by whoever has the partitions then.
-        self._due = {}
+        self._due, self._written = {}, None
         return False
 
     def _look(self, seconds: float) -> None:

@@ -82,6 +82,8 @@ def producer_config(settings: Settings, transactional_id: str | None) -> dict[st
             "message.timeout.ms": timeout_ms,
         }
     else:
+        # Nobody flushes a batch that nobody waits for.
+        tuned |= {"linger.ms": 0}
         lawful |= {"message.timeout.ms": int(delivery.broker_timeout_seconds * 1_000)}
     return _common(settings) | tuned | _options(settings, PRODUCER) | lawful
 

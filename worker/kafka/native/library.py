@@ -49,6 +49,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "produce": (_INT, (_POINTER, ctypes.c_int32, _INT, _TEXT, _SIZE, _TEXT, _SIZE, _POINTER)),
     "produceva": (_POINTER, (_POINTER, _POINTER, _SIZE)),
     "flush": (_INT, (_POINTER, _INT)),
+    "outq_len": (_INT, (_POINTER,)),
     "error_string": (_TEXT, (_POINTER,)),
     "error_destroy": (None, (_POINTER,)),
     # a producer of our own

@@ -41,8 +41,15 @@ class NativeProducer:
         """Raises BufferError when not all of it was taken."""
         self._outbox.put(batch)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all is acknowledged, and nothing has gone wrong; closed, it is."""
+        return not (self._handle and self._library.outq_len(self._handle))
+
     def flush(self, seconds: float) -> KafkaError | None:
         """Until all is acknowledged. What went wrong: a record was not delivered, or the time is up."""
+        if self.is_idle:
+            return None
         deadline = time.monotonic() + seconds
         while True:
             # A record that failed counts as being in flight until its event has been looked at.
