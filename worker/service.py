@@ -25,7 +25,7 @@ LAG_SECONDS = 0.2
 class PredictionWorker:
     """One worker. Law 1, conservation, is the pipeline's; law 2, order of durability, is kept here.
 
-    Nothing is committed but by ``sink.deliver``, and never more than the batch whose results it was given.
+    Nothing is committed but by the sink, and never more than the batches whose results it was given.
     """
 
     source: RecordSource
@@ -144,7 +144,7 @@ class PredictionWorker:
 
     def _note_partitions(self) -> None:
         ours = self.source.partitions()
-        if ours != self._partitions:
+        if ours is not self._partitions and ours != self._partitions:
             self._partitions = ours
             self.observer.assignment(len(ours))
 

@@ -171,10 +171,11 @@ def place_of(record: Record) -> Place:
 
 
 def work(worker: PredictionWorker, records: int) -> None:
-    """Run until so many records were delivered; fails when that takes too long."""
+    """Run until so many records were delivered, and end the sink; fails when that takes too long."""
     done = 0
     deadline = time.monotonic() + DEADLINE_SECONDS
     while done < records:
         assert time.monotonic() < deadline, f"{done} of {records} records after {DEADLINE_SECONDS:g} s"
         done += worker.run_once()
     assert done == records
+    worker.sink.close()

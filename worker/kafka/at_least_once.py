@@ -1,8 +1,9 @@
 """The at-least-once sink: every record acknowledged, then explicit offsets committed, of several batches together.
 
-A batch waits for nothing of its own: the next one waits until it is acknowledged, and commits, which cost the broker more
-than a small batch does, are ``COMMIT_SECONDS`` apart. After a crash in between, records are doubled, never lost; a doubled
-one carries the same id, and the same bytes. Who gives a partition up, or ends, has committed what it delivered.
+A small batch waits for nothing of its own: the next one waits until it is acknowledged, and commits, which cost the broker
+more than a small batch does, are ``COMMIT_SECONDS`` or ``COMMIT_RECORDS`` apart. After a crash in between, records are doubled,
+never lost; a doubled one carries the same id, and the same bytes. Who gives a partition up, or ends, has committed what it
+delivered.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from worker.ports import Clock
 from worker.records import Committable, OutgoingBatch, TopicPartition
 
 _LOG = logging.getLogger(__name__)
-COMMIT_SECONDS = 0.05
+COMMIT_SECONDS, COMMIT_RECORDS = 0.05, 1_000
 # Well below any session time-out.
 _MEMBER_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
@@ -56,6 +57,7 @@ class AtLeastOnceSink:
         self._flush_seconds = flush_seconds
         self._written: Committable | None = None  # not known to be acknowledged
         self._due: dict[TopicPartition, tuple[int, str]] = {}
+        self._records = 0  # put out since the last commit was begun
         self._begun_at = self._member_at = float("-inf")
         self._refusals = 0
         source.before_giving_up = self._hand_over
@@ -74,7 +76,10 @@ class AtLeastOnceSink:
         except BufferError as error:
             raise TransportError(f"produce: {error}") from None
         self._written = committable
-        if now - self._begun_at >= COMMIT_SECONDS:
+        self._records += sum(map(len, outgoing))
+        if self._records >= COMMIT_RECORDS:
+            self._await_acknowledged()
+        if self._records >= COMMIT_RECORDS or now - self._begun_at >= COMMIT_SECONDS:
             self._commit(now)
 
     def settle(self) -> None:
@@ -105,7 +110,7 @@ class AtLeastOnceSink:
         if self._commits.under_way is None and self._due:
             self._begun_at = now
             self._commits.begin(self._due)
-            self._due = {}
+            self._due, self._records = {}, 0
 
     def _hand_over(self) -> None:
         """Before partitions are given up: commit what is due of them, with all the rest, and see it through."""

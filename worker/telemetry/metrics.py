@@ -14,7 +14,7 @@ from worker.telemetry.instruments import Instruments, WithdrawableGauge
 
 LAG_INTERVAL_SECONDS = 0.5
 COUNT_SECONDS = 0.1
-"""How long a report may wait to be counted, while reports go on coming."""
+"""How long a report may wait to be counted, while reports go on coming; how old what is shown of the progress may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class MetricsObserver:
         self._lag = LagGauges(metrics.gauge(c.LAG))
         self._pending_lag: Mapping[TopicPartition, int] | None = None
         self._lag_shown_at = float("-inf")
+        self._progress_shown_at = float("-inf")
         self._waiting: list[tuple[BatchReport, float]] = []
         self._counted_at = float("-inf")
         self._last_progress.set(unix_time())
@@ -68,8 +69,10 @@ class MetricsObserver:
 
     def progressed(self) -> None:
         now = self._unix_time()
-        self._last_progress.set(now)
-        self._show_lag(now)
+        if abs(now - self._progress_shown_at) >= COUNT_SECONDS:
+            self._progress_shown_at = now
+            self._last_progress.set(now)
+            self._show_lag(now)
 
     def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
         self._count_waiting(self._unix_time())
@@ -93,7 +96,8 @@ class MetricsObserver:
     def _count(self, report: BatchReport, now: float) -> None:
         self._consumed.inc(report.records)
         self._predictions.inc(report.predictions)
-        self._tombstones.inc(report.tombstones)
+        if report.tombstones:
+            self._tombstones.inc(report.tombstones)
         self._input_bytes.inc(report.input_bytes)
         self._delivered.inc()
         self._batch_records.observe(report.records)

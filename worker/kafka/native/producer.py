@@ -39,6 +39,7 @@ class NativeProducer:
 
     def put(self, batch: OutgoingBatch) -> None:
         """Raises BufferError when not all of it was taken."""
+        assert self._handle, "closed"
         self._outbox.put(batch)
 
     @property
