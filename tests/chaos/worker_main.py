@@ -178,6 +178,11 @@ class DyingNativeProducer(DyingOutbox):
     def __init__(self, producer: Any, passages: Passages) -> None:
         super().__init__(producer, lambda: producer.flush(10), passages)
 
+    @property
+    def is_idle(self) -> bool:
+        idle: bool = self._outbox.is_idle
+        return idle
+
     def flush(self, seconds: float) -> Any:
         """This is where everything has been written, and nothing is committed."""
         failure = self._outbox.flush(seconds)

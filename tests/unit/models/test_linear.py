@@ -59,6 +59,24 @@ def test_same_bits(kind: str, rows: int) -> None:
     assert own.tobytes() == model.predict_proba(matrix).tobytes()
 
 
+@pytest.mark.parametrize("kind", KNOWN)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_same_bits_of_few(kind: str, count: int) -> None:
+    """Number by number, too; what is missing may be None or NaN, and numbers need not be floats."""
+    found = BinaryLogistic.of(KNOWN[kind]())
+    assert found is not None
+    for first in range(0, 60, count):
+        rows: list[list[float | None]] = TEST[first : first + count].tolist()
+        rows[0][1] = first % 2 == 0
+        if "filled" in kind:
+            rows[-1][2] = None if first % 2 else np.nan
+        matrix = np.array(rows, np.float64)[np.minimum(np.arange(64), count - 1)]
+        own, expected = found.few(rows, 64), found.probabilities(matrix)
+        assert own is not None
+        assert expected is not None
+        assert own.tobytes() == expected[:count].tobytes()
+
+
 @pytest.mark.parametrize("kind", OTHER)
 def test_other_models(kind: str) -> None:
     """A model with any other step, or with a step set otherwise, is left to scikit-learn."""
@@ -76,6 +94,7 @@ def test_what_the_model_must_judge(value: float) -> None:
     matrix = TEST[:64].copy()
     matrix[7, 1] = value
     with np.errstate(all="ignore"):
+        assert found.few(matrix[7:8].tolist(), 64) is None
         assert found.probabilities(matrix) is None
         with pytest.raises(ValueError, match="contains"):
             model.predict_proba(matrix)
