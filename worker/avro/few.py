@@ -33,7 +33,11 @@ class FewRecords:
             for slot in self._slots
             if slot.form in (Form.NUMBER, Form.DECIMAL) and slot.index not in converted
         ]
-        self._texts = [(slot.name, slot.index) for slot in self._slots if slot.form is Form.TEXT]
+        self._texts = [slot for slot in self._slots if slot.form is Form.TEXT]
+        self._by_type: dict[Any, list[Slot]] = {}
+        for slot in self._slots:
+            if slot.form is Form.NUMBER:
+                self._by_type.setdefault(slot.dtype, []).append(slot)
         self._enums = [
             (slot.name, slot.index, [symbol.encode() for symbol in slot.symbols])
             for slot in self._slots
@@ -44,9 +48,11 @@ class FewRecords:
         """As ``Columns.few``. Each record begins at its base in ``data``, and texts are places relative to that."""
         by_slot = list(zip(*rows, strict=True))
         found: dict[str, Sequence[Any]] = {name: by_slot[index] for name, index in self._plain}
-        for name, index in self._texts:
-            places = zip(by_slot[index], bases, strict=True)
-            found[name] = [None if place is None else data[base + place[0] : base + place[1]] for place, base in places]
+        for slot in self._texts:
+            places = zip(by_slot[slot.index], bases, strict=True)
+            found[slot.name] = [
+                None if place is None else data[base + place[0] : base + place[1]] for place, base in places
+            ]
         for name, index, symbols in self._enums:
             found[name] = [None if symbol is None else symbols[symbol] for symbol in by_slot[index]]
         return found
@@ -55,18 +61,13 @@ class FewRecords:
         """By slot, of at least one row, the same as from ``cells_of`` and ``finished`` slot by slot; ``data`` is padded."""
         values = list(zip(*rows, strict=True))
         columns: dict[int, ReadColumn] = {}
-        by_type: dict[Any, list[Slot]] = {}
-        for slot in self._slots:
-            if slot.form is Form.NUMBER:
-                by_type.setdefault(slot.dtype, []).append(slot)
-        for dtype, slots in by_type.items():
+        for dtype, slots in self._by_type.items():
             items = [0 if item is None else item for slot in slots for item in values[slot.index]]
             for slot, block in zip(slots, numbers(items, dtype, len(items)).reshape(len(slots), -1), strict=True):
                 column = values[slot.index]
                 null = np.array([item is None for item in column]) if slot.nullable and None in column else None
                 columns[slot.index] = NumberColumn(block, null)
-        texts = [slot for slot in self._slots if slot.form is Form.TEXT]
-        whole = [slot for slot in texts if not slot.nullable or None not in values[slot.index]]
+        whole = [slot for slot in self._texts if not slot.nullable or None not in values[slot.index]]
         if whole:
             places = np.array([values[slot.index] for slot in whole], np.int64)
             places += np.array(bases, np.int64)[:, None]

@@ -145,8 +145,10 @@ class _Other:
         return self.has_lengths_only and self._fits_in_bytes(column)
 
     def _is_sound_of_few(self, values: Sequence[Any]) -> bool:
-        if self.is_free or None in values:
-            return None not in values
+        if None in values:
+            return self.is_free and self.field.constraints.null_policy != "refuse"
+        if self.is_free:
+            return True
         if self.known is not None:
             return all(value in self.known for value in values)
         if not self.has_lengths_only:

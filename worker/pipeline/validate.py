@@ -66,6 +66,8 @@ class Validator:
 
 
 def _imputed(field: Field, columns: Columns) -> Columns:
+    if None not in columns.few.get(field.name, (None,)):
+        return columns
     column, rules = columns[field.name], field.constraints
     if column.null is None or isinstance(column, VectorColumn):
         return columns
