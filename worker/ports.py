@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.columns import Columns, Scores
-from worker.records import Committable, HeaderColumns, OutgoingBatch, RecordBatch, Refusals, TopicPartition
+from worker.records import Committable, HeaderColumns, OutgoingBatch, RecordBatch, Refusals, TopicPartition, value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FetchLimit:
     """How much one poll may return, and how long it may wait for the first record.
 
@@ -25,7 +25,7 @@ class FetchLimit:
     timeout_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Fetch:
     """What one poll brought.
 
@@ -111,7 +111,7 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BatchReport:
     """What became of one delivered batch; seconds are durations. ``headers``: of its records, as they came."""
 

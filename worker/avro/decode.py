@@ -7,7 +7,6 @@ is doubtful or stands in a small batch is read record by record, with the same v
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,12 +18,12 @@ from worker.avro.resolution import WrongRecordType
 from worker.avro.schema import RecordSchema
 from worker.avro.switchover import measured_switch_rows
 from worker.columns import Columns
-from worker.records import Cause, IntArray, Reason, RecordBatch, Refusals, Stage
+from worker.records import Cause, IntArray, Reason, RecordBatch, Refusals, Stage, value_class
 
 MOST_READERS = 256
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Decoded:
     """Columns of the rows that could be decoded: column row i is row ``rows[i]`` of the batch, in batch order."""
 

@@ -16,7 +16,7 @@ from worker.avro.framing import SINGLE_OBJECT_BYTES, SINGLE_OBJECT_MARKER
 from worker.avro.rows import LONGEST_VARINT, WORD, ByteRows, padded
 from worker.avro.varints import long, string
 from worker.columns import Scores
-from worker.records import IntArray, RecordBatch, Slices
+from worker.records import IntArray, RecordBatch, Slices, value_class
 
 # The order in which ``encode`` writes; the schema file must agree.
 FIELDS = (
@@ -44,7 +44,7 @@ class ServedBy:
     role: str = "primary"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Predicted:
     """Scores of the batch's ``rows``; every member has their length, ``event_times_ms`` is in Unix milliseconds."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from worker.avro.claims import Claims, alike, headed
 from worker.avro.gate import WriterSchema
 from worker.avro.schema import RecordSchema
-from worker.records import Cause, IntArray, Reason, RecordBatch, Refusals, Slices, Stage
+from worker.records import Cause, IntArray, Reason, RecordBatch, Refusals, Slices, Stage, value_class
 
 CONFLUENT_BYTES = 5
 CONFLUENT_MARKER = b"\x00"
@@ -28,7 +28,7 @@ _GUID_MARKER = b"\x01"
 TOO_SHORT = Cause(Stage.FRAMING, Reason.EMPTY_VALUE, f"the value is shorter than {CONFLUENT_BYTES} bytes")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Framed:
     """Rows of a batch by writer schema: ``rows[k]`` were written by ``schemas[k]``, bodies at ``body_start[row]``.
 

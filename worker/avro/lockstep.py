@@ -27,14 +27,14 @@ from worker.avro.schema import RecordSchema
 from worker.avro.slots import Slot
 from worker.columns import FEW_ROWS
 from worker.columns.text import PAD_BYTES
-from worker.records import IntArray, Refusals
+from worker.records import IntArray, Refusals, value_class
 
 DEFAULT_SWITCH_ROWS = 16
 Place = tuple[int, int, int, int, int]
 """A record to be judged: its row, where it begins and ends, where the reader begins with it, and with which step."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reading:
     """Columns by (dotted) reader's field, every one of n rows; refused rows hold zeros and empty texts.
 

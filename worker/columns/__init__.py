@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from worker.columns.numbers import NumberColumn
 from worker.columns.text import TextColumn
 from worker.columns.vectors import VectorColumn
-from worker.records import FloatArray, IntArray
+from worker.records import FloatArray, IntArray, value_class
 
 __all__ = ["FEW_ROWS", "Column", "Columns", "NumberColumn", "Scores", "TextColumn", "VectorColumn"]
 
@@ -18,7 +18,7 @@ FEW_ROWS = 3
 """Up to so many, values are looked at one by one: arrays cost more than what stands in them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Columns:
     """The fields of n records by (dotted) name; every column has length n.
 
@@ -47,7 +47,7 @@ class Columns:
         return Columns({**self.by_name, name: column}, self.length)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Scores:
     """What a model says of n rows.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from worker.records import BoolArray, FloatArray, IntArray
+from worker.records import BoolArray, FloatArray, IntArray, value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NumberColumn:
     """n numbers or booleans. Where ``null`` is set the value is 0 and means nothing; ``null=None``: none is null."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.records import BoolArray, IntArray, Slices
+from worker.records import BoolArray, IntArray, Slices, value_class
 
 _FEW_ROWS = 12
 LONGEST_CODE = 7
@@ -26,7 +26,7 @@ _MOST_SLOT_BITS = 13
 _HIGH_BITS = np.uint64(0x8080808080808080)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TextColumn:
     """n strings (UTF-8) or byte strings; row i is ``pool[start[i]:end[i]]``, empty where ``null`` is set.
 

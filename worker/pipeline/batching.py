@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.ports import FetchLimit
+from worker.records import value_class
 
 FIRST_BATCH_RECORDS = 256
 SMALLEST_BATCH_RECORDS = 16
@@ -28,7 +29,7 @@ class BatchingPolicy:
     poll_seconds: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CostCurve:
     """Moments of (records, seconds) over recent batches, exponentially forgotten; ``work``: seconds before delivery."""
 
@@ -64,7 +65,7 @@ class CostCurve:
         return mean_t - slope * mean_n, slope
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BatchSize:
     """The controller's state: the records the next batch may hold, and what was learned so far."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
-from worker.records import TopicPartition
+from worker.records import TopicPartition, value_class
 
 _VERSION = 1
 _quoted = lru_cache(maxsize=16)(json.dumps)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Counters:
     """Recent records, how many of them were refused, and how many at the end in a row; why that stopped the worker."""
 
@@ -23,7 +22,7 @@ class Counters:
     tripped: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PartitionState:
     """``counters`` of dead letters count under ``digest`` alone. ``watermark_ms``: how far event time has come, or 0."""
 

@@ -6,7 +6,6 @@ not the records: telling the two apart must not rest on one row, so below ``BLAM
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
 from typing import NoReturn
@@ -16,13 +15,13 @@ import numpy as np
 from worker.columns import FEW_ROWS, Columns, Scores
 from worker.errors import ModelError
 from worker.ports import Predictor
-from worker.records import Cause, FloatArray, IntArray, Reason, Refusal, Refusals, Stage
+from worker.records import Cause, FloatArray, IntArray, Reason, Refusal, Refusals, Stage, value_class
 
 BLAME_ROWS = 100
 _HINT = "nothing was committed; mend the bundle or roll it back, then start again"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Prediction:
     """Scores of the batch rows ``rows``, and the refusals of the others."""
 

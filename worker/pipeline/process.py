@@ -19,12 +19,22 @@ from worker.pipeline.sketching import Sketching
 from worker.pipeline.tracing import trace_contexts
 from worker.pipeline.validate import Validator
 from worker.ports import Predictor
-from worker.records import Cause, IntArray, OutgoingBatch, Reason, RecordBatch, Refusals, Stage, TopicPartition
+from worker.records import (
+    Cause,
+    IntArray,
+    OutgoingBatch,
+    Reason,
+    RecordBatch,
+    Refusals,
+    Stage,
+    TopicPartition,
+    value_class,
+)
 
 NULL_VALUE = Cause(Stage.FRAMING, Reason.EMPTY_VALUE, "the value is null")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Outcome:
     """What came of a batch. Conservation: ``predictions`` + ``len(refusals)`` + ``tombstones`` = its records.
 

@@ -16,10 +16,10 @@ from worker.avro.constraints import Constraints
 from worker.avro.schema import Field, RecordSchema
 from worker.columns import Column, Columns, NumberColumn, TextColumn, VectorColumn
 from worker.pipeline.screen import Screen
-from worker.records import BoolArray, Cause, IntArray, Reason, Refusals, Stage
+from worker.records import BoolArray, Cause, IntArray, Reason, Refusals, Stage, value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Validated:
     """Columns of the rows that passed, nulls replaced where the schema imputes; ``rows`` are batch rows as given."""
 

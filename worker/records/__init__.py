@@ -8,6 +8,7 @@ from worker.records.batches import Committable, OutgoingBatch, Record, RecordBat
 from worker.records.headers import HeaderColumns, Headers
 from worker.records.refusals import REASONS, Cause, Reason, Refusal, Refusals, Stage
 from worker.records.slices import BoolArray, FloatArray, IntArray, Slices
+from worker.records.value import value_class
 
 __all__ = [
     "REASONS",
@@ -27,4 +28,5 @@ __all__ = [
     "Slices",
     "Stage",
     "TopicPartition",
+    "value_class",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from worker.records.headers import HeaderColumns, Headers
 from worker.records.slices import IntArray, Slices
+from worker.records.value import value_class
 
 _FEW_ROWS = 20
 
@@ -38,7 +39,7 @@ class Record:
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RecordBatch:
     """n records of one topic, in the order in which they were consumed: ascending offsets within each partition.
 
@@ -113,7 +114,7 @@ class RecordBatch:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OutgoingBatch:
     """n records to be written to one topic, each to a partition of our choice (its input's), in this order."""
 
@@ -127,7 +128,7 @@ class OutgoingBatch:
         return len(self.partition)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Committable:
     """What may be committed with a batch's results.
 
