@@ -6,7 +6,7 @@ computed here is the same, operation by operation; ``BundlePredictor`` compares 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite, nan
@@ -87,7 +87,13 @@ class BinaryLogistic:
 
         Number by number up to the product, which gives the same bits: arrays cost more than what stands in them.
         """
-        scaled = [[(value - mean) / scale for value, mean, scale in self._filled(row)] for row in rows]
+        scaled = [
+            [
+                ((fill if value is None or value != value else value) - mean) / scale  # noqa: PLR0124 - NaN
+                for value, (fill, mean, scale) in zip(row, self.steps, strict=True)
+            ]
+            for row in rows
+        ]
         if not all(map(isfinite, chain.from_iterable(scaled))):
             return None
         matrix = np.empty((padded, len(self.steps)))
@@ -95,11 +101,6 @@ class BinaryLogistic:
         matrix[len(rows) :] = scaled[-1]
         decisions = (matrix @ self.coefficients.T)[: len(rows), 0] + self.intercept
         return np.array([(1 - chance, chance) for chance in self.expit(decisions).tolist()])
-
-    def _filled(self, row: Sequence[float | None]) -> Iterator[tuple[float, float, float]]:
-        """Values with their features' mean and scale."""
-        for value, (fill, mean, scale) in zip(row, self.steps, strict=True):
-            yield fill if value is None or value != value else value, mean, scale  # noqa: PLR0124 - NaN
 
     def _is_plain(self) -> bool:
         parts = (self.fill, self.mean, self.scale, self.coefficients, self.intercept)

@@ -43,6 +43,7 @@ class BundlePredictor:
         self._golden = bundle.golden
         self._model = bundle.model
         self._width = sum(len(feature.columns) for feature in manifest.features)
+        self._names = tuple(feature.name for feature in manifest.features)
         self._is_flat = all(feature.length is None for feature in manifest.features)
         self._positive = manifest.classes.index(manifest.positive_class) if manifest.positive_class is not None else 0
         self._frame: Any = _data_frame() if manifest.input == "dataframe" else None
@@ -122,7 +123,7 @@ class BundlePredictor:
 
     def _rows(self, columns: Columns) -> list[tuple[Any, ...]]:
         """The features' values of each of few rows, null as None."""
-        return list(zip(*(columns.values(feature.name) for feature in self._manifest.features), strict=True))
+        return list(zip(*map(columns.values, self._names), strict=True))
 
     def _data_frame(self, columns: Columns, padded: int) -> Any:
         """Columns by name; null as NaN, the way ``read_csv`` has it, and NaN makes floats of integers as it does there."""
