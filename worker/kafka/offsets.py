@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not re-exported by name
 
 from worker.errors import TransportError
-from worker.kafka.errors import error_of, stopping
+from worker.kafka.errors import asked, error_of, is_passing, stopping
 from worker.records import TopicPartition
 
 TIMEOUT_SECONDS = 10.0
@@ -42,13 +42,13 @@ class CommittedOffsets:
         """What was committed beside each partition's offset, empty where there is nothing; None: ask again later.
 
         While the group rebalances the coordinator may not answer: on our connection to it a JoinGroup waits for the member
-        that takes longest, and what is asked after it waits, too.
+        that takes longest, and what is asked after it waits, too. Nor does a broker that is the coordinator no more.
         """
         wanted = [Position(tp.topic, tp.partition) for tp in partitions]
         try:
             found = self._consumer.committed(wanted, timeout=METADATA_SECONDS)
         except KafkaException as error:
-            if error_of(error).code() == KafkaError._TIMED_OUT:  # noqa: SLF001 - a public code
+            if is_passing(error_of(error)):
                 return None
             raise stopping("reading committed offsets", error_of(error)) from None
         return {TopicPartition(p.topic, p.partition): p.metadata or "" for p in found}
@@ -83,6 +83,6 @@ class CommittedOffsets:
     def _committed(self, partitions: Sequence[TopicPartition]) -> list[Position]:
         wanted = [Position(tp.topic, tp.partition) for tp in partitions]
         try:
-            return list(self._consumer.committed(wanted, timeout=TIMEOUT_SECONDS))
+            return list(asked(lambda: self._consumer.committed(wanted, timeout=TIMEOUT_SECONDS), TIMEOUT_SECONDS))
         except KafkaException as error:
             raise stopping("reading committed offsets", error_of(error)) from None

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.errors import ConfigurationError
 from worker.kafka.dead_letter_topic import DeadLetterTopic
-from worker.kafka.errors import error_of, stopping
+from worker.kafka.errors import asked, error_of, stopping
 from worker.kafka.letters import Letter, LetterFilter
 from worker.kafka.replay_progress import Pass, Progress
 from worker.kafka.spans import TIMEOUT_SECONDS, Span
@@ -94,7 +94,7 @@ def _progress(letters: DeadLetterTopic, spans: Mapping[int, Span], request: Repl
     """What earlier replays committed, by partition, less what the request starts over."""
     wanted = [Position(letters.topic, partition) for partition in spans]
     try:
-        committed = letters.consumer.committed(wanted, timeout=TIMEOUT_SECONDS)
+        committed = asked(lambda: letters.consumer.committed(wanted, timeout=TIMEOUT_SECONDS), TIMEOUT_SECONDS)
     except KafkaException as error:
         raise stopping("reading the progress of earlier replays", error_of(error)) from None
     if request.from_start:

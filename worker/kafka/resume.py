@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as Position
 
 from worker.errors import ConfigurationError
 from worker.kafka.config import admin_config, consumer_config
-from worker.kafka.errors import error_of, stopping
+from worker.kafka.errors import asked, error_of, stopping
 from worker.kafka.topics import CREATE, partition_counts
 from worker.pipeline.partition_state import PartitionState
 from worker.settings import Settings
@@ -93,7 +93,8 @@ def _stopped(consumer: Consumer, settings: Settings) -> list[Position]:
     if count is None:
         raise ConfigurationError(f"the input topic {topic} does not exist", hint=f"`{CREATE}` creates it")
     try:
-        committed = consumer.committed([Position(topic, partition) for partition in range(count)], TIMEOUT_SECONDS)
+        wanted = [Position(topic, partition) for partition in range(count)]
+        committed = asked(lambda: consumer.committed(wanted, TIMEOUT_SECONDS), TIMEOUT_SECONDS)
     except KafkaException as error:
         raise stopping("reading committed offsets", error_of(error)) from None
     return [p for p in committed if _tripped(p)]
