@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from worker.errors import DeadLetterLimit, DeliveryAborted, SchemaUnavailable, TransportError
@@ -40,7 +39,7 @@ class PredictionWorker:
     _stopping: bool = False
     _partitions: frozenset[TopicPartition] = frozenset()
     _watermarks: dict[TopicPartition, int] = field(default_factory=dict)
-    _lag: Mapping[TopicPartition, int] = field(default_factory=dict)
+    _lag: dict[TopicPartition, int] = field(default_factory=dict)
     _lag_at: float = float("-inf")
 
     def run(self) -> None:
@@ -93,7 +92,7 @@ class PredictionWorker:
         size_bytes = fetch.batch.size_bytes
         self.batch_size = self.batch_size.after(len(fetch.batch), size_bytes, now - begun, deliver_seconds)
         if now - self._lag_at >= LAG_SECONDS:
-            self._lag, self._lag_at = self.source.lag(), now
+            self._lag, self._lag_at = dict(self.source.lag()), now
         self.observer.delivered(self._report(fetch.batch, outcome, size_bytes, deliver_seconds))
         return len(fetch.batch)
 
