@@ -86,7 +86,7 @@ class RecordSink(Protocol):
         ...
 
     def close(self) -> None:
-        """Once what was delivered is durable, and committed."""
+        """See what is on its way through, then end."""
         ...
 
 

@@ -143,7 +143,7 @@ class PredictionWorker:
 
     def _note_partitions(self) -> None:
         ours = self.source.partitions()
-        if ours is not self._partitions and ours != self._partitions:
+        if ours != self._partitions:
             self._partitions = ours
             self.observer.assignment(len(ours))
 

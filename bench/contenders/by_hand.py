@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, Message, Producer
 from threadpoolctl import threadpool_limits
 
 from bench.contenders.meter import Meter
-from bench.contenders.run import Run
+from bench.contenders.run import LINGER, Run
 from worker.kafka.config import consumer_config, producer_config
 from worker.models import open_bundle
 
@@ -48,7 +48,7 @@ def _answer(run: Run, meter: Meter, *, batch: int) -> None:
     own = {"auto.offset.reset": "earliest", "enable.auto.offset.store": True}
     consumer = Consumer({**consumer_config(settings), **own})
     consumer.subscribe([run.topic])
-    producer = Producer(producer_config(settings, None) | {"linger.ms": 5})
+    producer = Producer(producer_config(settings, None) | LINGER)
     uncommitted = 0
     while not meter.done:
         messages = [message for message in consumer.consume(batch, 0.5) if message.error() is None]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from bench.contenders.meter import Meter
-from bench.contenders.run import Run
+from bench.contenders.run import LINGER, Run
 from worker.kafka.config import consumer_config, producer_config
 
 
@@ -21,8 +21,7 @@ def copying(run: Run, meter: Meter) -> None:
     transactional = run.mode == "exactly-once"
     consumer = Consumer({**consumer_config(settings), "auto.offset.reset": "earliest"})
     consumer.subscribe([run.topic])
-    # It flushes each batch; the worker does not, and has no linger at least once.
-    producer = Producer(producer_config(settings, f"{run.group}-copying" if transactional else None) | {"linger.ms": 5})
+    producer = Producer(producer_config(settings, f"{run.group}-copying" if transactional else None) | LINGER)
     if transactional:
         producer.init_transactions(30)
     while not meter.done:

@@ -9,6 +9,9 @@ from typing import Self
 
 from worker.settings import Settings
 
+# Of contenders that flush or fill batches themselves; the worker at least once does neither, and has none.
+LINGER = {"linger.ms": 5}
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

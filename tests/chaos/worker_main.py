@@ -178,10 +178,8 @@ class DyingNativeProducer(DyingOutbox):
     def __init__(self, producer: Any, passages: Passages) -> None:
         super().__init__(producer, lambda: producer.flush(10), passages)
 
-    @property
-    def is_idle(self) -> bool:
-        idle: bool = self._outbox.is_idle
-        return idle
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outbox, name)
 
     def flush(self, seconds: float) -> Any:
         """This is where everything has been written, and nothing is committed."""

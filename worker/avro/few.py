@@ -59,24 +59,24 @@ class FewRecords:
 
     def columns(self, rows: Rows, bases: Sequence[int], data: bytes) -> dict[int, ReadColumn]:
         """By slot, of at least one row, the same as from ``cells_of`` and ``finished`` slot by slot; ``data`` is padded."""
-        values = list(zip(*rows, strict=True))
+        by_slot = list(zip(*rows, strict=True))
         columns: dict[int, ReadColumn] = {}
         for dtype, slots in self._by_type.items():
-            items = [0 if item is None else item for slot in slots for item in values[slot.index]]
+            items = [0 if item is None else item for slot in slots for item in by_slot[slot.index]]
             for slot, block in zip(slots, numbers(items, dtype, len(items)).reshape(len(slots), -1), strict=True):
-                column = values[slot.index]
+                column = by_slot[slot.index]
                 null = np.array([item is None for item in column]) if slot.nullable and None in column else None
                 columns[slot.index] = NumberColumn(block, null)
-        whole = [slot for slot in self._texts if not slot.nullable or None not in values[slot.index]]
+        whole = [slot for slot in self._texts if not slot.nullable or None not in by_slot[slot.index]]
         if whole:
-            places = np.array([values[slot.index] for slot in whole], np.int64)
+            places = np.array([by_slot[slot.index] for slot in whole], np.int64)
             places += np.array(bases, np.int64)[:, None]
             starts, ends = np.ascontiguousarray(places.transpose(2, 0, 1))
             for slot, start, end in zip(whole, starts, ends, strict=True):
                 columns[slot.index] = TextColumn(data, start, end, None, not slot.is_string)
         for slot in self._slots:
             if slot.index not in columns:
-                columns[slot.index] = finished(slot, cells_of(slot, values[slot.index], bases), data)
+                columns[slot.index] = finished(slot, cells_of(slot, by_slot[slot.index], bases), data)
         return columns
 
 

@@ -1,9 +1,9 @@
 """The at-least-once sink: every record acknowledged, then explicit offsets committed, of several batches together.
 
 A small batch waits for nothing of its own: the next one waits until it is acknowledged, and commits, which cost the broker
-more than a small batch does, are ``COMMIT_SECONDS`` or ``COMMIT_RECORDS`` apart. After a crash in between, records are doubled,
-never lost; a doubled one carries the same id, and the same bytes. Who gives a partition up, or ends, has committed what it
-delivered.
+more than a small batch does, are ``COMMIT_SECONDS`` or ``COMMIT_RECORDS`` apart; only so many records wait for the outcome of
+one. After a crash in between, records are doubled, never lost; a doubled one carries the same id, and the same bytes. Who gives
+a partition up, or ends, has committed what it delivered.
 """
 
 from __future__ import annotations
@@ -79,14 +79,17 @@ class AtLeastOnceSink:
         self._records += sum(map(len, outgoing))
         if self._records >= COMMIT_RECORDS:
             self._await_acknowledged()
-        if self._records >= COMMIT_RECORDS or now - self._begun_at >= COMMIT_SECONDS:
+            self._await_commit()
+            self._commit(now)
+        elif now - self._begun_at >= COMMIT_SECONDS:
             self._commit(now)
 
     def settle(self) -> None:
+        self._judge(self._producer.failure())
         now = self._clock.monotonic()
         if self._is_member(now):
             if self._producer.is_idle:
-                self._await_acknowledged()
+                self._note_acknowledged()
             self._commit(now)
 
     def close(self) -> None:
@@ -94,11 +97,19 @@ class AtLeastOnceSink:
         self._producer.close()
 
     def _await_acknowledged(self) -> None:
-        """Then what was written is due."""
         with self._watchdog.guard("flush", self._flush_seconds * 2):
             failure = self._producer.flush(self._flush_seconds)
+        self._judge(failure)
+        self._note_acknowledged()
+
+    def _judge(self, failure: KafkaError | None) -> None:
+        """Of what was written; not all of it was, so nothing of it is ever due."""
         if failure is not None:
+            self._written = None
             raise stopping("produce", failure)
+
+    def _note_acknowledged(self) -> None:
+        """What was written is due."""
         if self._written is not None:
             texts = self._written.metadata
             self._due.update({tp: (offset, texts.get(tp, "")) for tp, offset in self._written.offsets.items()})
@@ -112,18 +123,20 @@ class AtLeastOnceSink:
             self._commits.begin(self._due)
             self._due, self._records = {}, 0
 
+    def _await_commit(self) -> None:
+        with self._watchdog.guard("commit"):
+            while self._commits.under_way:
+                self._look(_LOOK_SECONDS)
+
     def _hand_over(self) -> None:
         """Before partitions are given up: commit what is due of them, with all the rest, and see it through."""
         try:
             self._await_acknowledged()
-            with self._watchdog.guard("commit"):
-                while self._commits.under_way:
-                    self._look(_LOOK_SECONDS)
-                self._member_at = float("-inf")
-                if self._is_member(now := self._clock.monotonic()):
-                    self._commit(now)
-                while self._commits.under_way:
-                    self._look(_LOOK_SECONDS)
+            self._await_commit()
+            self._member_at = float("-inf")
+            if self._is_member(now := self._clock.monotonic()):
+                self._commit(now)
+            self._await_commit()
         except WorkerError as error:
             _LOG.warning("the last records will be read again: %s", error)
         self._due, self._written = {}, None

@@ -80,7 +80,7 @@ class KafkaSource:
         slept, deadline = begun - self._polled_at > _ASLEEP_SECONDS, begun + limit.timeout_seconds
         batch, left = None, limit.timeout_seconds
         while batch is None and self._fatal is None and left >= 0:
-            if self._queues.are_empty or not limit.max_records:
+            if self._queues.is_empty or not limit.max_records:
                 self._queues.wait(left)
             batch = self._gather(limit.max_records)
             self._polled_at = time.monotonic()

@@ -80,9 +80,7 @@ class Pipeline:
         validated_at = self.timer()
         prediction = predict(self.predictor, valid.columns, valid.rows)
         predicted_at = self.timer()
-        found = [refused for refused in (decoded.refusals, valid.refusals) if refused]
-        if prediction and prediction.refusals:
-            found.append(prediction.refusals)
+        found = [decoded.refusals, valid.refusals, *([prediction.refusals] if prediction else [])]
         skipped = len(decoded.tombstones)
         if self.tombstones == "dead-letter":
             found.append(Refusals.alike(decoded.tombstones, NULL_VALUE))

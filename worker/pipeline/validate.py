@@ -66,6 +66,7 @@ class Validator:
 
 
 def _imputed(field: Field, columns: Columns) -> Columns:
+    # Of few records that is known without their columns.
     if None not in columns.few.get(field.name, (None,)):
         return columns
     column, rules = columns[field.name], field.constraints

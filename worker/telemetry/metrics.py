@@ -75,9 +75,10 @@ class MetricsObserver:
             self._show_lag(now)
 
     def lagging(self, lag: Mapping[TopicPartition, int]) -> None:
-        self._count_waiting(self._unix_time())
+        now = self._unix_time()
+        self._count_waiting(now)
         self._pending_lag = lag
-        self._show_lag(self._unix_time())
+        self._show_lag(now)
 
     def delivered(self, report: BatchReport) -> None:
         """Counted together with the next ones: for a batch of one record, one at a time is a good part of what it costs."""
@@ -85,13 +86,13 @@ class MetricsObserver:
         self._waiting.append((report, now))
         if abs(now - self._counted_at) >= COUNT_SECONDS:
             self._count_waiting(now)
+            self._show_lag(now)
 
     def _count_waiting(self, now: float) -> None:
         self._counted_at = now
         waiting, self._waiting = self._waiting, []
         for report, at in waiting:
             self._count(report, at)
-        self._show_lag(now)
 
     def _count(self, report: BatchReport, now: float) -> None:
         self._consumed.inc(report.records)
@@ -112,13 +113,13 @@ class MetricsObserver:
         self._aborted.inc()
 
     def assignment(self, partitions: int) -> None:
+        self._count_waiting(self._unix_time())
         self._assigned.set(partitions)
         if not partitions:
             self._pending_lag = None
             self._lag.show({})
 
     def stopped(self) -> None:
-        self._count_waiting(self._unix_time())
         self._ready.set(0)
         self.assignment(0)
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 
 from tests.unit.kafka.test_membership import metadata
 from worker.errors import DeliveryAborted, TransportError
-from worker.kafka.at_least_once import COMMIT_SECONDS, MOST_REFUSALS_IN_A_ROW, AtLeastOnceSink
+from worker.kafka.at_least_once import COMMIT_RECORDS, COMMIT_SECONDS, MOST_REFUSALS_IN_A_ROW, AtLeastOnceSink
 from worker.kafka.native.commits import Offsets
 from worker.kafka.source import KafkaSource
 from worker.kafka.watchdog import Watchdog
@@ -109,6 +109,16 @@ def test_one_after_another(rig: Rig) -> None:
     assert rig.group.begun == [{P0: (1, "at 1")}]
     rig.group.answers = [None]
     rig.deliver((P0, 4))
+    assert rig.group.begun == [{P0: (1, "at 1")}, {P0: (3, "at 3")}]
+
+
+def test_many_records(rig: Rig) -> None:
+    """After so many records a batch is due at once, whatever the time, and a commit under way is seen through first."""
+    rig.deliver((P0, 1))
+    rig.deliver((P0, 2))
+    rig.group.answers = [None]
+    rig.sink._records = COMMIT_RECORDS
+    rig.deliver((P0, 3), after=0)
     assert rig.group.begun == [{P0: (1, "at 1")}, {P0: (3, "at 3")}]
 
 

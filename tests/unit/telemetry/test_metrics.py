@@ -96,6 +96,16 @@ def test_counted_together(bench: Bench, what_follows: str) -> None:
     assert bench.value("event_end_to_end_seconds_sum") == pytest.approx(expected)
 
 
+def test_counted_late(bench: Bench) -> None:
+    """A report that waited does not bring back the lag of partitions that have gone meanwhile."""
+    bench.observer.delivered(REPORT)
+    bench.observer.delivered(REPORT)
+    bench.observer.assignment(0)
+    bench.clock.now += 1
+    bench.observer.progressed()
+    assert bench.lag() == {}
+
+
 def test_dead_letters_are_counted_from_nought(bench: Bench) -> None:
     """Whatever a stage can refuse a record for is shown before the first, so that the first are an increase."""
     for stage, reasons in REASONS.items():

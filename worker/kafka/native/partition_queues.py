@@ -92,7 +92,7 @@ class PartitionQueues:
             os.close(self._wake)
 
     @property
-    def are_empty(self) -> bool:
+    def is_empty(self) -> bool:
         """As far as is known: then ``wait`` tells."""
         return not (self._worth or self.has_callbacks)
 

@@ -44,7 +44,7 @@ class NativeProducer:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all is acknowledged, and nothing has gone wrong; closed, it is."""
+        """Whether all is acknowledged, and every failure has been told; closed, it is."""
         return not (self._handle and self._library.outq_len(self._handle))
 
     def flush(self, seconds: float) -> KafkaError | None:
@@ -55,7 +55,7 @@ class NativeProducer:
         while True:
             # A record that failed counts as being in flight until its event has been looked at.
             late = self._library.flush(self._handle, _LOOK_MS)
-            failure = self._failure()
+            failure = self.failure()
             if failure is not None or not late:
                 return failure
             if time.monotonic() >= deadline:
@@ -69,8 +69,8 @@ class NativeProducer:
             self._library.destroy(self._handle)
             self._handle = 0
 
-    def _failure(self) -> KafkaError | None:
-        """The first record that was not delivered, or a fatal error; other errors pass by themselves."""
+    def failure(self) -> KafkaError | None:
+        """What is known by now: the first record that was not delivered, or a fatal error; other errors pass by themselves."""
         found = None
         library = self._library
         while event := library.queue_poll(self._events, 0):
