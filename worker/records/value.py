@@ -1,7 +1,7 @@
 """Values: dataclasses that nobody changes.
 
-A frozen dataclass sets each field through ``object.__setattr__``, which makes it three times as dear, and a batch of one
-record makes thirty of them. So these are frozen for the type checker, which sees every assignment, and not at run time.
+A frozen dataclass sets each field through ``object.__setattr__``, which makes it over three times as dear, and a batch of one
+record makes more than twenty of them. So these are frozen for the type checker, which sees every assignment, and not at run time.
 """
 
 from __future__ import annotations
