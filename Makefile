@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests wait for Kafka more than they compute. Each process starts a broker of its own.
+TEST_PROCESSES ?= 3
 PEERS := .venv-peers
 PEER_PACKAGES := evidently==0.7.23 nannyml==0.13.1 river==0.26.1 'pandas<3' numpy scipy rich pytest hypothesis fastavro
 
@@ -30,7 +32,7 @@ broker: $(READY)  ## Start a real Apache Kafka for development, until Ctrl-C
 	@$(BIN)/prediction-worker broker
 
 test: $(READY)  ## Every test, the delivery tests on a real Apache Kafka
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)  ## Only the tests that need no broker (seconds)
 	@$(BIN)/python -m pytest -m "not kafka" -q

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import signal
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -31,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubernetes", action="store_true", help="run the tests that start a Kubernetes (make k8s-test)")
 
 
+def pytest_configure() -> None:
+    # A shell lets its background jobs ignore Ctrl-C, and whatever they start would, too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -53,7 +60,7 @@ def chaos_long(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaUnderTest]:
+def kafka() -> Iterator[KafkaUnderTest]:
     """A real Kafka, shared by all tests of the session."""
     with contextlib.ExitStack() as stack:
         try:
@@ -61,7 +68,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaUnderTest]:
         except NoKafkaError as error:
             found, reason = None, str(error)
         if found is None:
-            no_kafka(request.config, reason)
+            no_kafka(reason)
         yield found
 
 
@@ -70,6 +77,8 @@ def make_topic(kafka: KafkaUnderTest) -> MakeTopic:
     return functools.partial(kafka_support.make_topic, kafka.bootstrap)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if (reason := config.stash.get(NO_KAFKA, None)) is not None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = (str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    if reason := next((reason for reason in reasons if NO_KAFKA in reason), None):
+        reason = reason[reason.index(NO_KAFKA) :].rstrip("')")
         terminalreporter.write_line(f"WARNING: nothing was tested on a real Kafka, {reason}", yellow=True, bold=True)

@@ -13,7 +13,7 @@ from worker.errors import WorkerError
 
 
 @pytest.fixture
-def apache_kafka(request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
+def apache_kafka() -> Iterator[ApacheKafka]:
     """Not started yet; whatever the test leaves of it is stopped."""
     reason = None
     try:
@@ -22,7 +22,7 @@ def apache_kafka(request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
     except WorkerError as error:
         reason = error.message
     if reason is not None:
-        no_kafka(request.config, reason)
+        no_kafka(reason)
     broker = ApacheKafka()
     yield broker
     broker.stop()

@@ -24,7 +24,7 @@ from worker.errors import WorkerError
 BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 STARTUP_TIMEOUT_SECONDS = 120.0
-NO_KAFKA = pytest.StashKey[str]()
+NO_KAFKA = "no Kafka could be started: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,11 @@ class NoKafkaError(Exception):
     """Nothing could be started; the text says why, for each way that was tried."""
 
 
-def no_kafka(config: pytest.Config, reason: str) -> NoReturn:
-    """Skip, and say so at the end of the run; under CI that is a failure."""
-    text = f"no Kafka could be started: {reason}"
+def no_kafka(reason: str) -> NoReturn:
+    """Skip, which is told at the end of the run; under CI that is a failure."""
     if under_ci():
-        pytest.fail(text, pytrace=False)
-    config.stash[NO_KAFKA] = text
-    pytest.skip(text)
+        pytest.fail(NO_KAFKA + reason, pytrace=False)
+    pytest.skip(NO_KAFKA + reason)
 
 
 def under_ci(environment: Mapping[str, str] = os.environ) -> bool:

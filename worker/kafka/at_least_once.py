@@ -134,7 +134,7 @@ class AtLeastOnceSink:
             self._await_acknowledged()
             self._await_commit()
             self._member_at = float("-inf")
-            if self._is_member(now := self._clock.monotonic()):
+            if self._due and self._is_member(now := self._clock.monotonic()):
                 self._commit(now)
             self._await_commit()
         except WorkerError as error:

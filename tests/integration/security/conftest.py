@@ -16,7 +16,7 @@ from worker.errors import WorkerError
 
 
 @pytest.fixture(scope="session")
-def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
     """Always one of its own: a given one, or Docker's, is secured otherwise."""
     reason = None
     try:
@@ -25,7 +25,7 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     except WorkerError as error:
         reason = error.message
     if reason is not None:
-        no_kafka(request.config, reason)
+        no_kafka(reason)
     with contextlib.ExitStack() as stack:
         yield stack.enter_context(secured_kafka(tmp_path_factory.mktemp("secured"), {"plain": PLAIN_PASSWORD}))
 
