@@ -195,7 +195,7 @@ def connect(settings: Settings, prepared: Prepared, observer: Observer) -> Predi
         transactional_id = Slot.take(settings.kafka.group).transactional_id(settings.kafka.group)
         _LOG.info("transactional id %s", transactional_id)
         config = producer_config(settings, transactional_id)
-        sink = TransactionalSink(config, watchdog, clock, delivery.broker_timeout_seconds)
+        sink = TransactionalSink(config, watchdog, clock, delivery.broker_timeout_seconds, behind=True)
         source = KafkaSource(consumer, topics.input, delivery.start)
     else:
         source = KafkaSource(consumer, topics.input, delivery.start, fenced=False)

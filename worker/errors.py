@@ -77,7 +77,14 @@ class TransportError(WorkerError):
 
 
 class DeliveryAborted(TransportError):  # noqa: N818 - a passing state
-    """The batch was not committed (exactly once: nothing of it is visible either): rewind and read it again."""
+    """The batch was not committed (exactly once: nothing of it is visible either): rewind and read it again.
+
+    ``earlier``: nor was the one before it, whose delivery had returned.
+    """
+
+    def __init__(self, message: str, *, earlier: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.earlier = earlier
 
 
 class SchemaUnavailable(TransportError):  # noqa: N818 - a passing state

@@ -75,14 +75,14 @@ class RecordSink(Protocol):
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
         """Write everything, then commit.
 
-        Exactly once all of it is durable and visible after a normal return. At least once it may be on its way still, and
-        is committed later, never before all of it is durable. Raises DeliveryAborted: not committed (exactly once: nor
-        visible), rewind. Fenced, TransportError: stop.
+        It may be on its way still after a normal return, and is committed later, never before all of it is durable; the next
+        delivery sees to that first. Raises DeliveryAborted: not committed (exactly once: nor visible), rewind; where it
+        says so the delivery before, too. Fenced, TransportError: stop.
         """
         ...
 
     def settle(self) -> None:
-        """While there is nothing to deliver, go on with what is on its way; does not wait. Raises TransportError."""
+        """While there is nothing to deliver, go on with what is on its way; does not wait. Raises as ``deliver`` does."""
         ...
 
     def close(self) -> None:

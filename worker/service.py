@@ -11,13 +11,22 @@ from worker.pipeline.limits import HINT, DeadLetterLimits
 from worker.pipeline.partition_state import Counters, PartitionState, committed_texts
 from worker.pipeline.process import Outcome, Pipeline
 from worker.ports import BatchReport, Clock, Fetch, FetchLimit, Observer, RecordSink, RecordSource
-from worker.records import Committable, RecordBatch, TopicPartition
+from worker.records import Committable, RecordBatch, TopicPartition, value_class
 
 _LOG = logging.getLogger(__name__)
 # A fresh member gets out of loops that an old one can't.
 MAX_ABORTS_IN_A_ROW = 5
 LAG_SECONDS = 0.2
 """How old what is said of the lag may be: it is asked for partition by partition, which a small batch would feel."""
+
+
+@value_class
+class _Before:
+    """What the last batch that was handed to the sink found: to go back to, should it turn out not to be committed."""
+
+    batch: RecordBatch
+    counters: dict[TopicPartition, Counters]
+    watermarks: dict[TopicPartition, int]
 
 
 @dataclass(slots=True)
@@ -41,6 +50,7 @@ class PredictionWorker:
     _watermarks: dict[TopicPartition, int] = field(default_factory=dict)
     _lag: dict[TopicPartition, int] = field(default_factory=dict)
     _lag_at: float = float("-inf")
+    _before: _Before | None = None
 
     def run(self) -> None:
         """Go on until ``stop``; then leave the group. Raises a WorkerError for whatever ends it otherwise."""
@@ -66,7 +76,7 @@ class PredictionWorker:
         self._take_over(fetch)
         self._note_partitions()
         if fetch.batch is None:
-            self.sink.settle()
+            self._settle()
             self.observer.lagging(self.source.lag())
             return 0
         try:
@@ -82,10 +92,12 @@ class PredictionWorker:
         try:
             self.sink.deliver(outcome.outgoing, committable)
         except DeliveryAborted as error:
-            self._rewind(fetch.batch, error)
+            self.source.rewind(fetch.batch)
+            self._go_back(error)
             return 0
         now = self.clock.monotonic()
         self._aborts = 0
+        self._before = _Before(fetch.batch, self.limits.before(counters), self._watermarks)
         self.limits.accept(counters)
         self._watermarks = watermarks
         deliver_seconds = now - deliver_begun
@@ -134,12 +146,26 @@ class PredictionWorker:
         self.source.rewind(batch)
         self._held_until = self.clock.monotonic() + error.retry_seconds
 
-    def _rewind(self, batch: RecordBatch, error: DeliveryAborted) -> None:
+    def _settle(self) -> None:
+        try:
+            self.sink.settle()
+        except DeliveryAborted as error:
+            self._go_back(error)
+
+    def _go_back(self, error: DeliveryAborted) -> None:
+        """To before the last delivery as well, where that turned out to be aborted, in what is ours still."""
         self._aborts += 1
         self.observer.aborted(error)
         if self._aborts >= MAX_ABORTS_IN_A_ROW:
             raise TransportError(f"{self._aborts} deliveries in a row were aborted: {error}") from error
-        self.source.rewind(batch)
+        if error.earlier and self._before is not None:
+            before = self._before
+            undone = before.counters.keys() & self.source.partitions()
+            self.source.rewind(before.batch)
+            self.limits.accept({tp: before.counters[tp] for tp in undone})
+            kept = {tp: ms for tp, ms in self._watermarks.items() if tp not in undone}
+            self._watermarks = kept | {tp: ms for tp, ms in before.watermarks.items() if tp in undone}
+        self._before = None
 
     def _note_partitions(self) -> None:
         ours = self.source.partitions()

@@ -106,6 +106,7 @@ def open_campaign(
     mode: Mode = "exactly-once",
     partitions: int = 6,
     max_batch_records: int = 10_000,
+    latency_target_ms: int = 50,
 ) -> Iterator[Campaign]:
     """Topics, stream and settings are made; nothing is produced or started yet. Ends every worker that was."""
     topic = make_topic(bootstrap, partitions=partitions, name_prefix="chaos")
@@ -116,7 +117,12 @@ def open_campaign(
         "topics": {"input": topic},
         "event": {"schema": "reading.avsc", "id": "id"},
         "model": {"bundle": str(bundle)},
-        "delivery": {"mode": mode, "max_batch_records": max_batch_records, "grace_seconds": GRACE_SECONDS},
+        "delivery": {
+            "mode": mode,
+            "max_batch_records": max_batch_records,
+            "latency_target_ms": latency_target_ms,
+            "grace_seconds": GRACE_SECONDS,
+        },
         "telemetry": {"port": 0},
     }
     config = folder / "worker.toml"

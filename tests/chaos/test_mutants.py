@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,11 @@ from tests.chaos.checker import Fault, Verdict
 from tests.chaos.conftest import OpenCampaign
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.relay import Leg, run_legs
+from tests.chaos.worker_main import COMMITTING_BEHIND
 
 pytestmark = pytest.mark.chaos
 EVENTS = 3_000
+NO_HURRY_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +30,22 @@ class Trial:
     faults: frozenset[Fault]
     abort: int = 0
     die: str = ""
+    abort_commit: int = 0
+    max_batch_records: int = 200
 
 
-def _trial(name: str, *faults: Fault, mutant: str | None = None, abort: int = 0, die: str = "") -> Trial:
-    return Trial(name, name if mutant is None else mutant, frozenset(faults), abort, die)
+def _trial(name: str, *faults: Fault, mutant: str | None = None, **how: Any) -> Trial:
+    return Trial(name, name if mutant is None else mutant, frozenset(faults), **how)
 
 
 SOUND = (
     _trial("sound, one abort", mutant="", abort=3),
     _trial("sound, one kill", mutant="", die="produced:3"),
+    _trial("sound, one commit aborted behind", mutant="", abort_commit=1, max_batch_records=1_000),
 )
 BROKEN = (
     _trial("no-rewind-after-abort", Fault.LOST, abort=3),
+    _trial("no rewind of two", Fault.LOST, mutant="no-rewind-after-abort", abort_commit=1, max_batch_records=1_000),
     _trial("commits-before-it-produces", Fault.LOST, die="between:3"),
     _trial("offsets-outside-the-transaction", Fault.DUPLICATE, die="between:3"),
     _trial("failed-offsets-ignored", Fault.LAG_LEFT),
@@ -76,7 +83,13 @@ def test_the_checker_finds_every_mutant(campaign: OpenCampaign, tmp_path: Path) 
 def _tried(campaign: OpenCampaign, folder: Path, trials: tuple[Trial, ...]) -> dict[str, Verdict]:
     """All trials at the same time, each on topics of its own, until its worker has nothing left to do."""
     fields = {
-        trial: campaign(events=EVENTS, seed=seed, partitions=3, max_batch_records=200)
+        trial: campaign(
+            events=EVENTS,
+            seed=seed,
+            partitions=3,
+            max_batch_records=trial.max_batch_records,
+            latency_target_ms=NO_HURRY_MS,
+        )
         for seed, trial in enumerate(trials)
     }
     for field in fields.values():
@@ -86,7 +99,10 @@ def _tried(campaign: OpenCampaign, folder: Path, trials: tuple[Trial, ...]) -> d
     for trial, leg in legs.items():
         log = leg.log().read_text("utf-8")
         assert statuses[trial.name] == ([-signal.SIGKILL, 0] if trial.die else [0]), f"{trial.name}: {log}"
-        assert not trial.abort or log.count("batch aborted") == 1, f"{trial.name} had nothing to abort: {log}"
+        assert (COMMITTING_BEHIND in log) == (trial.abort_commit > 0), log
+        assert not (trial.abort or trial.abort_commit) or log.count("batch aborted") == 1, (
+            f"{trial.name} had nothing to abort: {log}"
+        )
     return dict(zip((trial.name for trial in trials), verdicts(list(fields.values())), strict=True))
 
 
@@ -94,4 +110,4 @@ def _runners(trial: Trial) -> tuple[tuple[str, ...], ...]:
     mutant = ("--until-idle", *(("--mutant", trial.mutant) if trial.mutant else ()))
     if trial.die:
         return (*mutant, "--die", trial.die), mutant
-    return ((*mutant, "--abort", str(trial.abort)),)
+    return ((*mutant, "--abort", str(trial.abort), "--abort-commit", str(trial.abort_commit)),)

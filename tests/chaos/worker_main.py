@@ -1,6 +1,7 @@
 """A worker that dies at a chosen point, or breaks a chosen law: the product's own objects, wrapped, none of its code changed.
 
-``python -m tests.chaos.worker_main --config FILE [--die POINT[:N] [--hang]] [--abort N] [--mutant NAME] [--until-idle]``
+``python -m tests.chaos.worker_main --config FILE [--die POINT[:N] [--hang]] [--abort N] [--abort-commit N]
+[--mutant NAME] [--until-idle]``
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from worker.telemetry.health import ProcessHealth
 from worker.telemetry.logging_observer import LoggingObserver
 
 _LOG = logging.getLogger(__name__)
+COMMITTING_BEHIND = "committing behind the next batch"
 MODULE = ("tests.chaos.worker_main",)
 # So many polls without a record, half a second each, mean that there are no more; before the first, more of them.
 IDLE_POLLS, FIRST_IDLE_POLLS = 4, 20
@@ -120,12 +122,17 @@ class DyingPredictor:
 
 
 class DyingProducer:
-    """A confluent-kafka ``Producer`` in a sink; ``abort_at``: that send of offsets fails, so that the sink must abort."""
+    """A confluent-kafka ``Producer`` in a sink.
 
-    def __init__(self, producer: Any, passages: Passages, abort_at: int) -> None:
+    ``abort_at``, ``abort_commit_at``: that send of offsets, that commit behind the next batch fails, so that the sink must
+    abort.
+    """
+
+    def __init__(self, producer: Any, passages: Passages, abort_at: int, abort_commit_at: int) -> None:
         self._producer = producer
         self._passages = passages
         self._sends_left = abort_at
+        self._commits_left = abort_commit_at or -1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
@@ -143,6 +150,13 @@ class DyingProducer:
         self._passages.reach("offsets-sent")
 
     def commit_transaction(self, *arguments: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            _LOG.info(COMMITTING_BEHIND)
+            self._commits_left -= 1
+        if self._commits_left == 0:
+            self._commits_left = -1
+            self._producer.flush()
+            raise KafkaException(KafkaError(KafkaError.TRANSACTION_ABORTABLE, "forced", txn_requires_abort=True))
         if self._passages.is_next("before-commit"):
             self._producer.flush()
         self._passages.reach("before-commit")
@@ -224,7 +238,7 @@ def _instrument(worker: PredictionWorker, passages: Passages, options: argparse.
     if isinstance(sink, TransactionalSink):
         wrapped: Any = sink
         flush = sink._producer.flush
-        wrapped._producer = DyingProducer(sink._producer, passages, options.abort)
+        wrapped._producer = DyingProducer(sink._producer, passages, options.abort, options.abort_commit)
         wrapped._outbox = DyingOutbox(sink._outbox, flush, passages)
     else:
         sink._producer = DyingNativeProducer(sink._producer, passages)
@@ -241,6 +255,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--hang", action="store_true", help="there, instead of dying")
     parser.add_argument("--abort", type=int, default=0, help="the n-th transaction is aborted")
+    parser.add_argument("--abort-commit", type=int, default=0, help="so does the n-th commit behind another batch")
     parser.add_argument("--mutant", default="", choices=["", *MUTANTS])
     parser.add_argument("--until-idle", action="store_true")
     return parser.parse_args()

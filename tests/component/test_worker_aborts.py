@@ -9,6 +9,8 @@ from tests.contract.edges import InMemoryEdges
 from worker.columns import Columns, Scores
 from worker.errors import DeliveryAborted, Fenced, TransportError
 from worker.pipeline.batching import BatchingPolicy
+from worker.pipeline.limits import LimitPolicy
+from worker.service import PredictionWorker
 from worker.settings import Mode
 from worker.testing import InMemoryKafka, InMemorySink, InMemorySource, ManualClock, RecordingObserver, StubPredictor
 from worker.testing.faults import Call
@@ -43,6 +45,45 @@ def test_read_again_at_least_once(rig: Rig) -> None:
     values = [record.value for record in rig.edges.read(rig.predictions)]
     assert len(values) == 20
     assert values[:10] == values[10:]
+
+
+def behind_worker(rig: Rig) -> PredictionWorker:
+    """Two records a batch, each committed behind the next."""
+    return worker_of(
+        InMemorySource(rig.kafka, rig.input, rig.group),
+        InMemorySink(rig.kafka, rig.group, behind=True),
+        pipeline(StubPredictor(), rig.predictions, rig.letters),
+        limits=LimitPolicy("digest", max_ratio=0.9, max_consecutive=9),
+        batching=BatchingPolicy(1, max_batch_records=2, max_batch_bytes=1_000_000),
+    )
+
+
+@pytest.mark.parametrize("at", [0, 2, 4], ids=["the first", "one between", "the last"])
+@pytest.mark.parametrize("aborts", [1, 3])
+def test_read_again_from_the_one_before(at: int, aborts: int) -> None:
+    """Where a batch turns out not to be committed once the next is there, both are read again, with what was counted."""
+    seen = []
+    for times in (0, aborts):
+        rig = Rig(InMemoryEdges(), "group")
+        rig.write([event(loan(n, age=30 if n % 3 else 3)) for n in range(10)])
+        worker = behind_worker(rig)
+        for _ in range(at):
+            assert worker.run_once() == 2
+        if times:
+            rig.kafka.fail_next("commit_transaction", DeliveryAborted("passing"), times=times)
+        while rig.committed() != {0: 10}:
+            worker.run_once()
+        seen.append((rig.predicted(), rig.refused(), rig.edges.committed("group", rig.input)))
+    assert seen[0] == seen[1]
+    assert len(seen[0][0]) == 6
+
+
+def test_five_aborts_behind(rig: Rig) -> None:
+    """A batch whose commit fails again and again is not for ever followed by one that gets further."""
+    rig.kafka.fail_next("commit_transaction", DeliveryAborted("passing"), times=5)
+    with pytest.raises(TransportError, match="5 deliveries in a row were aborted: passing"):
+        behind_worker(rig).run()
+    assert rig.predicted() == []
 
 
 def test_five_aborts(rig: Rig) -> None:

@@ -66,6 +66,10 @@ def exactly_once(kafka: InMemoryKafka, transactional_id: str) -> RecordSink:
     return InMemorySink(kafka, GROUP, transactional_id)
 
 
+def behind(kafka: InMemoryKafka, transactional_id: str) -> RecordSink:
+    return InMemorySink(kafka, GROUP, transactional_id, behind=True)
+
+
 def at_least_once(kafka: InMemoryKafka, _: str) -> RecordSink:
     return InMemoryAtLeastOnceSink(kafka, GROUP)
 

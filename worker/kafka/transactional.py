@@ -1,4 +1,8 @@
-"""The exactly-once sink: outputs and input offsets in one transaction, which never spans a consume.
+"""The exactly-once sink: outputs and input offsets in one transaction.
+
+The group has accepted the offsets before a delivery returns, so no consume can find a transaction that a rebalance would
+undo: whoever takes a partition over waits until it is decided. What is left of a large one, writing and committing, goes on
+behind the next batch's consuming and predicting.
 
 What is done about an error depends on its flags alone: fatal ends the process; one that requires an abort aborts, and
 the batch is read again; a retriable one is tried again with the *same* call and arguments, since going on to the next
@@ -8,13 +12,15 @@ would tear the transaction. An unknown outcome ends the process: a new one with 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as Position
 
-from worker.errors import DeliveryAborted, TransportError
+from worker.errors import DeliveryAborted, TransportError, WorkerError
 from worker.kafka.errors import client, error_of, refused_for_good, stopping
 from worker.kafka.native.library import Library, handle_of
 from worker.kafka.native.outbox import Outbox
@@ -25,21 +31,36 @@ from worker.records import Committable, OutgoingBatch
 
 _LOG = logging.getLogger(__name__)
 RETRIES = 5
+BEHIND_RECORDS = 500
+"""Of smaller batches the next one would wait for most of the commit, after a change of threads."""
 
 
 class TransactionalSink:
-    """Implements ``ports.RecordSink``."""
+    """Implements ``ports.RecordSink``.
+
+    With ``behind``, large batches are committed behind the next one.
+    """
 
     def __init__(
-        self, config: Mapping[str, Any], watchdog: Watchdog, clock: Clock, init_deadline_seconds: float
+        self,
+        config: Mapping[str, Any],
+        watchdog: Watchdog,
+        clock: Clock,
+        init_deadline_seconds: float,
+        *,
+        behind: bool = False,
     ) -> None:
         self._watchdog = watchdog
         self._producer = client(Producer, config)
         library = Library()
         self._outbox = Outbox(library, handle_of(library, self._producer))
+        self._behind = behind
+        self._under_way: Future[None] | None = None
+        self._failed = False  # behind, and none has been committed since
         self._initialise(config["transactional.id"], clock, init_deadline_seconds)
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
+        self._see_through()
         producer = self._producer
         offsets = [
             Position(tp.topic, tp.partition, offset, committable.metadata.get(tp, ""))
@@ -52,14 +73,36 @@ class TransactionalSink:
         except BufferError as error:
             self._abort("produce", error)
         self._call("send_offsets_to_transaction", producer.send_offsets_to_transaction, offsets, committable.generation)
-        self._call("commit_transaction", producer.commit_transaction)
+        if self._behind and not self._failed and sum(map(len, outgoing)) >= BEHIND_RECORDS:
+            self._under_way = _in_a_thread(self._commit)
+        else:
+            self._commit()
+            self._failed = False
 
     def settle(self) -> None:
-        """Nothing is under way between deliveries."""
+        if self._under_way is not None and self._under_way.done():
+            self._see_through()
 
     def close(self) -> None:
-        """Nothing is open between deliveries, so there is nothing to wait for."""
+        try:
+            self._see_through()
+        except WorkerError as error:
+            _LOG.warning("the last batch will be read again: %s", error)
         self._outbox.close()
+
+    def _commit(self) -> None:
+        self._call("commit_transaction", self._producer.commit_transaction)
+
+    def _see_through(self) -> None:
+        """What is under way, to its end."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is None:
+            return
+        try:
+            under_way.result()
+        except DeliveryAborted as error:
+            self._failed = True  # so that one that fails again and again is seen to
+            raise DeliveryAborted(error.message, earlier=True) from None
 
     def _initialise(self, transactional_id: str, clock: Clock, deadline_seconds: float) -> None:
         """Take over our transactional id, which ends what a predecessor left open."""
@@ -107,3 +150,19 @@ class TransactionalSink:
         if isinstance(cause, KafkaError) and refused_for_good(cause):
             raise stopping(name, cause)
         raise DeliveryAborted(f"{name}: {cause.str() if isinstance(cause, KafkaError) else cause}")
+
+
+def _in_a_thread(call: Callable[[], None]) -> Future[None]:
+    """Daemonic, unlike an executor's: a process that ends does not wait for it."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=run, name="commit", daemon=True).start()
+    return future

@@ -69,6 +69,10 @@ class DeadLetterLimits:
             after[tp] = self._advanced(self._counters.get(tp, Counters()), records, among)
         return after
 
+    def before(self, after: Mapping[TopicPartition, Counters]) -> dict[TopicPartition, Counters]:
+        """The counters of the same partitions as they stand now; accepted again, they undo ``after``."""
+        return {tp: self._counters.get(tp, Counters()) for tp in after}
+
     def accept(self, counters: Mapping[TopicPartition, Counters]) -> None:
         self._counters.update(counters)
 
