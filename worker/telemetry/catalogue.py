@@ -89,7 +89,7 @@ PREDICTION_DURATION = _histogram(
 END_TO_END = _histogram(
     "event_end_to_end_seconds",
     "Age of the oldest record of a batch by its Kafka timestamp when the batch's results were durable "
-    "(at least once, of a small batch: on their way); "
+    "(on their way: at least once of a small batch, exactly once of one of 500 records or more); "
     "observed once per delivered batch, 0 for a timestamp in the future, left out without one.",
     unit="seconds",
     buckets=_AGE_SECONDS,
