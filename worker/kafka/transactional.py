@@ -87,7 +87,7 @@ class TransactionalSink:
         try:
             self._see_through()
         except WorkerError as error:
-            _LOG.warning("the last batch will be read again: %s", error)
+            _LOG.warning("the last batch is not known to be committed: %s", error)
         self._outbox.close()
 
     def _commit(self) -> None:
