@@ -23,6 +23,7 @@ from worker.broker.topics import create_topics
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 20.0
+NO_HURRY_MS = 5_000
 
 
 def say(line: str) -> None:
@@ -105,10 +106,12 @@ def open_campaign(
     seed: int,
     mode: Mode = "exactly-once",
     partitions: int = 6,
-    max_batch_records: int = 10_000,
-    latency_target_ms: int = 50,
+    max_batch_records: int | None = None,
 ) -> Iterator[Campaign]:
-    """Topics, stream and settings are made; nothing is produced or started yet. Ends every worker that was."""
+    """Topics, stream and settings are made; nothing is produced or started yet. Ends every worker that was.
+
+    Batches grow to ``max_batch_records`` however slow the machine is; None: to what the worker finds quick enough.
+    """
     topic = make_topic(bootstrap, partitions=partitions, name_prefix="chaos")
     create_topics(bootstrap, {f"{topic}.predictions": partitions, f"{topic}.dlq": partitions})
     (folder / "reading.avsc").write_text(SCHEMA, "utf-8")
@@ -117,14 +120,11 @@ def open_campaign(
         "topics": {"input": topic},
         "event": {"schema": "reading.avsc", "id": "id"},
         "model": {"bundle": str(bundle)},
-        "delivery": {
-            "mode": mode,
-            "max_batch_records": max_batch_records,
-            "latency_target_ms": latency_target_ms,
-            "grace_seconds": GRACE_SECONDS,
-        },
+        "delivery": {"mode": mode, "grace_seconds": GRACE_SECONDS},
         "telemetry": {"port": 0},
     }
+    if max_batch_records is not None:
+        settings["delivery"] |= {"max_batch_records": max_batch_records, "latency_target_ms": NO_HURRY_MS}
     config = folder / "worker.toml"
     config.write_text(to_toml(settings), "utf-8")
     stream = make_stream(events, partitions=partitions, seed=seed)

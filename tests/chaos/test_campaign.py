@@ -38,8 +38,7 @@ def test_exactly_once_survives_the_nemesis(campaign: OpenCampaign, chaos_long: b
     """200,000 events, three workers: every one is predicted or dead-lettered exactly once, in order, and none waits."""
     if chaos_long:
         pytest.skip("the long form does this and more")
-    # Of 1,000 records, however slow the machine is: such batches are committed behind the next.
-    field = campaign(events=200_000, seed=11, max_batch_records=1_000, latency_target_ms=2_000)
+    field = campaign(events=200_000, seed=11, max_batch_records=1_000)
     _put_through(field, SHORT, "exactly-once", seed=11)
 
 
@@ -47,7 +46,7 @@ def test_exactly_once_survives_the_nemesis(campaign: OpenCampaign, chaos_long: b
 def test_at_least_once_loses_nothing(campaign: OpenCampaign, chaos_long: bool) -> None:
     """The same at least once: records may double, with the same id and score; none is lost or out of order."""
     events = 400_000 if chaos_long else 60_000
-    field = campaign(events=events, seed=12, mode="at-least-once", max_batch_records=1_000, latency_target_ms=2_000)
+    field = campaign(events=events, seed=12, mode="at-least-once", max_batch_records=1_000)
     _put_through(field, LONG_AT_LEAST_ONCE if chaos_long else SHORT_AT_LEAST_ONCE, "at-least-once", seed=12)
 
 
@@ -56,7 +55,7 @@ def test_the_long_campaign(campaign: OpenCampaign, kafka: KafkaUnderTest, chaos_
     """Minutes of kills, zombies, rolling restarts and quiet, in a seeded order: nothing lost, doubled, torn or left."""
     if not chaos_long:
         pytest.skip("minutes: with --chaos-long")
-    field = campaign(events=800_000, seed=13, max_batch_records=1_000, latency_target_ms=2_000)
+    field = campaign(events=800_000, seed=13, max_batch_records=1_000)
     _put_through(field, LONG, "exactly-once", seed=13, shuffled=True)
 
 
@@ -67,9 +66,7 @@ def test_a_broker_that_is_paused(bundle: Path, tmp_path: Path, chaos_long: bool)
         pytest.skip("a broker of its own, and a minute: with --chaos-long")
     with (
         ApacheKafka() as kafka,
-        open_campaign(
-            kafka.bootstrap, tmp_path, bundle, events=100_000, seed=14, max_batch_records=1_000, latency_target_ms=2_000
-        ) as field,
+        open_campaign(kafka.bootstrap, tmp_path, bundle, events=100_000, seed=14, max_batch_records=1_000) as field,
     ):
         broker = Broker(kafka.pause, kafka.resume)
         _put_through(field, PAUSES, "exactly-once", seed=14, broker=broker)

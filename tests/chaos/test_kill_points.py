@@ -20,31 +20,21 @@ EXACTLY_ONCE: Mode = "exactly-once"
 AT_LEAST_ONCE: Mode = "at-least-once"
 SMALL, LARGE = 200, 1_000
 """The most records in a batch; large ones are committed behind the next."""
-NO_HURRY_MS = 5_000
+IN_A_TRANSACTION = (
+    "consumed",
+    "decoded",
+    "predicted",
+    "begun",
+    "produced",
+    "offsets-sent",
+    "before-commit",
+    "in-commit",
+    "committed",
+    "closing",
+)
 POINTS: Mapping[tuple[Mode, int], tuple[str, ...]] = {
-    (EXACTLY_ONCE, SMALL): (
-        "consumed",
-        "decoded",
-        "predicted",
-        "begun",
-        "produced",
-        "offsets-sent",
-        "before-commit",
-        "in-commit",
-        "committed",
-        "closing",
-    ),
-    (EXACTLY_ONCE, LARGE): (
-        "consumed",
-        "predicted",
-        "begun",
-        "produced",
-        "offsets-sent",
-        "before-commit",
-        "in-commit",
-        "committed",
-        "closing",
-    ),
+    (EXACTLY_ONCE, SMALL): IN_A_TRANSACTION,
+    (EXACTLY_ONCE, LARGE): IN_A_TRANSACTION,
     (AT_LEAST_ONCE, SMALL): ("consumed", "predicted", "produced", "before-commit", "closing"),
 }
 
@@ -53,9 +43,7 @@ def test_a_worker_may_die_at_any_point(campaign: OpenCampaign, tmp_path: Path) -
     """Wherever kill -9 strikes, the next worker finishes what was begun: exactly once, or at least once."""
     cases = [(point, mode, most) for mode, most in POINTS for point in POINTS[mode, most]]
     fields = {
-        (point, mode, most): campaign(
-            events=EVENTS, seed=seed, partitions=3, mode=mode, max_batch_records=most, latency_target_ms=NO_HURRY_MS
-        )
+        (point, mode, most): campaign(events=EVENTS, seed=seed, partitions=3, mode=mode, max_batch_records=most)
         for seed, (point, mode, most) in enumerate(cases)
     }
     for field in fields.values():

@@ -18,7 +18,6 @@ from tests.chaos.worker_main import COMMITTING_BEHIND
 
 pytestmark = pytest.mark.chaos
 EVENTS = 3_000
-NO_HURRY_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +82,7 @@ def test_the_checker_finds_every_mutant(campaign: OpenCampaign, tmp_path: Path) 
 def _tried(campaign: OpenCampaign, folder: Path, trials: tuple[Trial, ...]) -> dict[str, Verdict]:
     """All trials at the same time, each on topics of its own, until its worker has nothing left to do."""
     fields = {
-        trial: campaign(
-            events=EVENTS,
-            seed=seed,
-            partitions=3,
-            max_batch_records=trial.max_batch_records,
-            latency_target_ms=NO_HURRY_MS,
-        )
+        trial: campaign(events=EVENTS, seed=seed, partitions=3, max_batch_records=trial.max_batch_records)
         for seed, trial in enumerate(trials)
     }
     for field in fields.values():

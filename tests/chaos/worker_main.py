@@ -132,7 +132,7 @@ class DyingProducer:
         self._producer = producer
         self._passages = passages
         self._sends_left = abort_at
-        self._commits_left = abort_commit_at or -1
+        self._commits_left = abort_commit_at
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
@@ -153,10 +153,9 @@ class DyingProducer:
         if threading.current_thread() is not threading.main_thread():
             _LOG.info(COMMITTING_BEHIND)
             self._commits_left -= 1
-        if self._commits_left == 0:
-            self._commits_left = -1
-            self._producer.flush()
-            raise KafkaException(KafkaError(KafkaError.TRANSACTION_ABORTABLE, "forced", txn_requires_abort=True))
+            if self._commits_left == 0:
+                self._producer.flush()
+                raise KafkaException(KafkaError(KafkaError.TRANSACTION_ABORTABLE, "forced", txn_requires_abort=True))
         if self._passages.is_next("before-commit"):
             self._producer.flush()
         self._passages.reach("before-commit")

@@ -199,14 +199,7 @@ class AbortsAfterCommitting(InMemorySink):
             raise DeliveryAborted("said the mutant")
 
 
-class Behind(InMemorySink):
-    """Sound in itself: commits as late as it may."""
-
-    def __init__(self, kafka: InMemoryKafka, group: str, transactional_id: str) -> None:
-        super().__init__(kafka, group, transactional_id, behind=True)
-
-
-class HushesTheOneBefore(Behind):
+class HushesTheOneBefore(InMemorySink):
     """Says of two batches that were aborted that it was one."""
 
     def deliver(self, outgoing: Sequence[OutgoingBatch], committable: Committable) -> None:
@@ -257,7 +250,11 @@ MUTANTS: dict[str, tuple[Mode, MakeSource, MakeSink]] = {
     "failed send-offsets ignored": ("exactly-once", plain_source, sink_of(CommitsWhatFailed)),
     "doubled produce on retry": ("exactly-once", plain_source, sink_of(RetriesAll)),
     "abort said after a commit": ("exactly-once", plain_source, sink_of(AbortsAfterCommitting)),
-    "one of two aborted batches hushed up": ("exactly-once", plain_source, sink_of(HushesTheOneBefore)),
+    "one of two aborted batches hushed up": (
+        "exactly-once",
+        plain_source,
+        lambda kafka, transactional_id: HushesTheOneBefore(kafka, GROUP, transactional_id, behind=True),
+    ),
     "generation ignored": ("exactly-once", plain_source, sink_of(ForgetsGeneration)),
     "at least once taken for exactly once": ("exactly-once", plain_source, at_least_once),
     "offset + 1": ("exactly-once", plain_source, sink_of(moves(1))),

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as Position
 
 from tests.conftest import MakeTopic
+from tests.integration.sources import poll_batch, settings_of
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all, read_all
 from tests.support.waiting import wait_until
@@ -24,9 +25,7 @@ from worker.kafka.config import consumer_config, producer_config
 from worker.kafka.source import KafkaSource
 from worker.kafka.transactional import BEHIND_RECORDS, TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.ports import Fetch, FetchLimit
 from worker.records import Committable, OutgoingBatch, Record, RecordBatch, Slices
-from worker.settings import Settings
 
 LARGE, SMALL = BEHIND_RECORDS, 3
 
@@ -73,10 +72,10 @@ class Bed:
 
     def deliver(self, outputs: int) -> RecordBatch:
         """So many of the next event, which is returned."""
-        batch, generation = self._read()
+        batch, fetches = poll_batch(self.source)
         values = Slices.of([b"%d" % int(batch.offset[0])] * outputs)
         outgoing = OutgoingBatch(self.out, np.zeros(outputs, np.int64), Slices.of([None] * outputs), values)
-        self.sink.deliver([outgoing], Committable(batch.next_offsets(), {}, generation))
+        self.sink.deliver([outgoing], Committable(batch.next_offsets(), {}, fetches[-1].generation))
         return batch
 
     def written(self) -> Counter[int]:
@@ -96,32 +95,12 @@ class Bed:
 
         wait_until(is_settled, 30)
 
-    def _read(self) -> tuple[RecordBatch, object]:
-        found: list[Fetch] = []
-
-        def is_read() -> bool:
-            fetch = self.source.poll(FetchLimit(1, 1_000_000, 0.5))
-            found.extend([fetch] if fetch.batch is not None else [])
-            return bool(found)
-
-        wait_until(is_read, 30)
-        batch = found[0].batch
-        assert batch is not None
-        return batch, found[0].generation
-
 
 @pytest.fixture
 def bed(kafka: KafkaUnderTest, make_topic: MakeTopic) -> Iterator[Bed]:
     topic, out = make_topic(), make_topic(name_prefix="out")
     produce_all(kafka.bootstrap, topic, [Record("", 0, 0, 0, None, b"event") for _ in range(10)])
-    settings = Settings.model_validate(
-        {
-            "kafka": {"bootstrap": kafka.bootstrap, "group": topic, "options": {"log_level": 0}},
-            "topics": {"input": topic},
-            "event": {"schema": "unused"},
-            "model": {"bundle": "unused"},
-        }
-    )
+    settings = settings_of(kafka.bootstrap, topic)
     clock = SystemClock()
     sink = TransactionalSink(producer_config(settings, topic), Watchdog(60, clock), clock, 30, behind=True)
     source = KafkaSource(consumer_config(settings), topic, "earliest")

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from tests.conftest import MakeTopic
-from tests.integration.test_source_regained import settings_of
+from tests.integration.sources import settings_of
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from tests.support.waiting import wait_until

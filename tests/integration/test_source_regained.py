@@ -7,6 +7,7 @@ from typing import Any
 from confluent_kafka import TopicPartition as Position
 
 from tests.conftest import MakeTopic
+from tests.integration.sources import settings_of
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all
 from tests.support.waiting import wait_until
@@ -14,7 +15,6 @@ from worker.kafka.config import consumer_config
 from worker.kafka.source import KafkaSource
 from worker.ports import FetchLimit
 from worker.records import Record, RecordBatch, TopicPartition
-from worker.settings import Settings
 
 
 class Shaken(KafkaSource):
@@ -57,14 +57,3 @@ def test_regained_within_a_poll(kafka: KafkaUnderTest, make_topic: MakeTopic) ->
         offsets.append(fetch.batch.offset.tolist())
     source.close()
     assert offsets == [[0, 1, 2], [2, 3, 4]]
-
-
-def settings_of(bootstrap: str, topic: str) -> Settings:
-    return Settings.model_validate(
-        {
-            "kafka": {"bootstrap": bootstrap, "group": topic},
-            "topics": {"input": topic},
-            "event": {"schema": "unused"},
-            "model": {"bundle": "unused"},
-        }
-    )

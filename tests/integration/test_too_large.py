@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import TopicPartition as Position
 
 from tests.conftest import MakeTopic
+from tests.integration.sources import poll_batch, settings_of
 from tests.support.brokers import KafkaUnderTest
 from tests.support.kafka import produce_all, read_all
 from tests.support.waiting import wait_until
@@ -17,48 +18,23 @@ from worker.kafka.config import consumer_config, producer_config
 from worker.kafka.source import KafkaSource
 from worker.kafka.transactional import TransactionalSink
 from worker.kafka.watchdog import Watchdog
-from worker.ports import Fetch, FetchLimit
 from worker.records import Committable, OutgoingBatch, Record, Slices
-from worker.settings import Settings
-
-
-def poll_one(source: KafkaSource) -> Fetch:
-    fetches: list[Fetch] = []
-
-    def arrived() -> bool:
-        fetches.append(source.poll(FetchLimit(1, 1_000_000, 0.5)))
-        return fetches[-1].batch is not None
-
-    wait_until(arrived, 30)
-    return fetches[-1]
-
-
-def settings_of(kafka: KafkaUnderTest, group: str) -> Settings:
-    return Settings.model_validate(
-        {
-            "kafka": {"bootstrap": kafka.bootstrap, "group": group},
-            "topics": {"input": "in"},
-            "event": {"schema": "unused"},
-            "model": {"bundle": "unused"},
-        }
-    )
 
 
 def test_too_large_for_its_topic(kafka: KafkaUnderTest, make_topic: MakeTopic) -> None:
     """The worker stops with the topic's limit as the reason; nothing of the transaction is visible."""
     topic = make_topic(config={"max.message.bytes": "20000"})
-    settings = settings_of(kafka, topic)
+    settings = settings_of(kafka.bootstrap, topic)
     source_topic = make_topic()
     produce_all(kafka.bootstrap, source_topic, [Record("", 0, 0, 0, None, b"in")])
     source = KafkaSource(consumer_config(settings), source_topic, "earliest")
-    fetch = poll_one(source)
-    assert fetch.batch is not None
+    batch, fetches = poll_batch(source)
     clock = SystemClock()
     sink = TransactionalSink(producer_config(settings, topic), Watchdog(30, clock), clock, 30)
     values = Slices.of([b"small", bytes(100_000)])
-    batch = OutgoingBatch(topic, np.zeros(2, np.int64), values, values)
+    outgoing = OutgoingBatch(topic, np.zeros(2, np.int64), values, values)
     with pytest.raises(ConfigurationError, match="too large for its topic") as caught:
-        sink.deliver([batch], Committable(fetch.batch.next_offsets(), {}, fetch.generation))
+        sink.deliver([outgoing], Committable(batch.next_offsets(), {}, fetches[-1].generation))
     source.close()
     assert "max.message.bytes" in str(caught.value.hint)
     assert read_all(kafka.bootstrap, topic) == []
@@ -67,15 +43,14 @@ def test_too_large_for_its_topic(kafka: KafkaUnderTest, make_topic: MakeTopic) -
 def test_too_large_at_least_once(kafka: KafkaUnderTest, make_topic: MakeTopic) -> None:
     """Of the last batch it is noticed while nothing more comes; its offset is not committed."""
     topic, source_topic = make_topic(config={"max.message.bytes": "20000"}), make_topic()
-    settings = settings_of(kafka, topic)
+    settings = settings_of(kafka.bootstrap, topic)
     produce_all(kafka.bootstrap, source_topic, [Record("", 0, 0, 0, None, b"in")])
     source = KafkaSource(consumer_config(settings), source_topic, "earliest", fenced=False)
-    fetch = poll_one(source)
-    assert fetch.batch is not None
+    batch, _ = poll_batch(source)
     clock = SystemClock()
     sink = AtLeastOnceSink(producer_config(settings, None), source, Watchdog(30, clock), clock, 30)
     values = Slices.of([bytes(100_000)])
-    sink.deliver([OutgoingBatch(topic, np.zeros(1, np.int64), values, values)], Committable(fetch.batch.next_offsets()))
+    sink.deliver([OutgoingBatch(topic, np.zeros(1, np.int64), values, values)], Committable(batch.next_offsets()))
     refused: list[ConfigurationError] = []
 
     def is_noticed() -> bool:
